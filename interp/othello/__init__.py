@@ -1,0 +1,1 @@
+"""Othello: rules on bitboards, the transformer that plays it, and what linear probes read from it."""

@@ -1,0 +1,1 @@
+"""Training of the Othello transformer on fresh random games."""
