@@ -1,0 +1,34 @@
+"""Curves of a run, and what probes read layer by layer."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from interp.figures.theme import SERIES, finish, require
+
+
+def training_curves(frame: pd.DataFrame, *, title: str = "", log_y: bool = False) -> go.Figure:
+    """`value` against `step`, a line a `metric`."""
+    figure = _lines(require(frame, "step", "value", "metric"), "step", "value", "metric", mode="lines")
+    finish(figure, title=title, x="step", legend=True)
+    if log_y:
+        figure.update_yaxes(type="log")
+    return figure
+
+
+def probe_accuracy(frame: pd.DataFrame, *, title: str = "") -> go.Figure:
+    """Accuracy (`accuracy`, 0..1) of board probes by `layer`, a line a `probe` (trained, random weights, majority)."""
+    figure = _lines(require(frame, "layer", "accuracy", "probe"), "layer", "accuracy", "probe", mode="lines+markers")
+    finish(figure, title=title, x="after layer", y="squares read correctly", legend=True)
+    figure.update_yaxes(tickformat=".0%")
+    figure.update_xaxes(dtick=1)
+    return figure
+
+
+def _lines(frame: pd.DataFrame, x: str, y: str, series: str, *, mode: str) -> go.Figure:
+    figure = go.Figure()
+    for colour, (name, group) in zip(SERIES * 9, frame.groupby(series, sort=False), strict=False):
+        group = group.sort_values(x)
+        figure.add_trace(go.Scatter(x=group[x], y=group[y], mode=mode, name=str(name), line={"color": colour}))
+    return figure
