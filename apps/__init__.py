@@ -1,0 +1,1 @@
+"""Apps: thin Streamlit scripts over finished runs and shipped models."""

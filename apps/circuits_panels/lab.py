@@ -1,0 +1,129 @@
+"""What the panels need from the lab: a small interface, so that they are tested without trained weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+
+
+class Reading(NamedTuple):
+    """What the model makes of a position."""
+
+    probabilities: np.ndarray
+    """Of each square as the next move, [64]; zero on the centre."""
+    logits: np.ndarray
+    """Of each square, [64]; NaN on the centre."""
+    board: np.ndarray | None
+    """What the probes read after the deepest probed layer, [64]: 1 mine (the player who just moved), -1 theirs, 0
+    empty; None without probes."""
+    confidence: np.ndarray | None
+    """Probability of that reading, [64]."""
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A traced target."""
+
+    target: str
+    """Identifier of the target's node."""
+    value: float
+    """The target's true value."""
+    sums: dict[str, float]
+    """Summed contributions by kind of source: features, embeddings, errors, biases."""
+    residual: float
+    """`value` minus the sums."""
+    nodes: pd.DataFrame
+    """`id`, `kind` (feature, error, bias, embedding, target), `row` (embed, L0A, ..., target), `move` (from 1; 0:
+    none), `site`, `index`, `label`, `activation`, `contribution` (direct, to the target; signed), `influence` (share
+    of all influence on the target)."""
+    edges: pd.DataFrame
+    """`source`, `target`, `weight`."""
+    seconds: float
+    """What the tracing took."""
+
+
+class Ablation(NamedTuple):
+    """What happens when nodes are scaled in a real forward pass."""
+
+    predicted: float
+    """Change of the target that the traced contributions foretell."""
+    measured: float
+    """Change of the target in the edited pass."""
+    before: np.ndarray
+    """Next-move probabilities of the untouched pass, [64]."""
+    after: np.ndarray
+    """Next-move probabilities of the edited pass, [64]."""
+
+
+class Card(NamedTuple):
+    """What is known of a feature."""
+
+    facts: dict[str, str]
+    """Short facts by name, in order: label, F1, frequency, largest activation."""
+    boards: list[tuple[str, np.ndarray]]
+    """Titles and values of the 8 x 8 boards, [64] each."""
+    histogram: pd.DataFrame
+    """`left`, `right`, `count` of the activations above zero."""
+    examples: list[tuple[tuple[int, ...], float]]
+    """Games up to a strongly activating position, with the activation."""
+
+
+class Lab(Protocol):
+    """The model, its dictionaries and tracer, as the panels use them."""
+
+    sets: tuple[str, ...]
+    """Names of the dictionary sets."""
+    sites: tuple[str, ...]
+    """Write sites from L0A on."""
+    heads: int
+    """Heads a layer."""
+    features: int
+    """Features a dictionary."""
+    notice: str
+    """A sentence on what is missing, or empty."""
+
+    def read(self, moves: Sequence[int]) -> Reading:
+        """The model's view after the moves."""
+        ...
+
+    def trace(self, moves: Sequence[int], target: str, set_name: str) -> Circuit:
+        """Trace a target such as `logit:c4@12`. Raises UserError for a target that cannot be traced."""
+        ...
+
+    def document(self, moves: Sequence[int], target: str, set_name: str) -> dict[str, Any]:
+        """The whole traced graph in Neuronpedia's JSON schema."""
+        ...
+
+    def inputs(self, moves: Sequence[int], target: str, set_name: str, node: str) -> pd.DataFrame:
+        """All direct inputs of a node: columns as of `Circuit.nodes`, `contribution` being that to the node."""
+        ...
+
+    def attention_pairs(self, moves: Sequence[int], target: str, set_name: str) -> pd.DataFrame:
+        """`query`, `key` (labels), `query_id`, `key_id`, `contribution` of an attention score's pairs of sources."""
+        ...
+
+    def pattern(self, moves: Sequence[int], layer: int, head: int) -> np.ndarray:
+        """Attention of the last move to each move, [moves]."""
+        ...
+
+    def ablate(
+        self, moves: Sequence[int], target: str, set_name: str, nodes: Sequence[str], factor: float
+    ) -> Ablation:
+        """Scale nodes of the traced circuit by `factor` in a forward pass (0 removes them)."""
+        ...
+
+    def card(self, set_name: str, site: str, index: int) -> Card | None:
+        """The card of a feature, or None where none was computed."""
+        ...
+
+    def search(self, set_name: str, text: str) -> pd.DataFrame:
+        """Features whose label holds all words of `text`: `site`, `index`, `label`, `f1`."""
+        ...
+
+    def notebook_cell(self, moves: Sequence[int], target: str, set_name: str) -> str:
+        """Python that traces the same target through library calls."""
+        ...

@@ -1,0 +1,141 @@
+"""Which part of a traced circuit is drawn, and where: pure functions of the circuit and three knobs.
+
+Places follow from (row, move, rank in the cell), never from a force layout, so a node stays where it is when another
+one comes or goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from apps.circuits_panels.lab import Circuit
+from interp.othello.notation import square_name
+
+MAX_NODES, MAX_EDGES = 400, 2000
+_ACROSS, _STEP, _LINE = 6, 15.0, 16.0
+_LEFT, _TOP, _BOTTOM, _PAD = 54.0, 8.0, 36.0, 10.0
+ORDER = ("embed", "target")
+
+
+class View(NamedTuple):
+    """The part of a circuit that is drawn."""
+
+    nodes: pd.DataFrame
+    """Rows of `Circuit.nodes`, the most influential first; always with the target."""
+    edges: pd.DataFrame
+    """Rows of `Circuit.edges` between them, the strongest first."""
+    share: float
+    """Share of all influence that the drawn nodes hold."""
+    sentence: str
+    """What is shown of how much."""
+
+
+def choose(circuit: Circuit, *, nodes: int, edges: int, keep: str | None = None) -> View:
+    """The `nodes` most influential nodes and the `edges` strongest links among them; node `keep` is always in."""
+    nodes, edges = min(nodes, MAX_NODES), min(edges, MAX_EDGES)
+    is_target = circuit.nodes["id"] == circuit.target
+    sources = circuit.nodes[~is_target].sort_values("influence", ascending=False, kind="stable")
+    chosen = sources.head(nodes)
+    if keep is not None and keep not in set(chosen["id"]):
+        chosen = pd.concat([chosen, sources[sources["id"] == keep]])
+    drawn = pd.concat([circuit.nodes[is_target], chosen], ignore_index=True)
+    inside = circuit.edges[circuit.edges["source"].isin(drawn["id"]) & circuit.edges["target"].isin(drawn["id"])]
+    strongest = inside.reindex(inside["weight"].abs().sort_values(ascending=False).index).head(edges)
+    total = float(sources["influence"].sum())
+    share = float(chosen["influence"].sum()) / total if total > 0 else 1.0
+    sentence = (
+        f"showing {len(chosen):,} of {len(sources):,} nodes, {share:.1%} of influence, "
+        f"{len(strongest):,} of {len(circuit.edges):,} links"
+    )
+    return View(drawn, strongest.reset_index(drop=True), share, sentence)
+
+
+def layout(view: View, rows: Sequence[str], moves: Sequence[int], *, width: float = 860.0) -> dict[str, Any]:
+    """What the drawing needs: node places, paths' ends, row and column heads, as plain JSON.
+
+    `rows` from bottom to top. Only moves with a node get a column; spare width is shared among the columns.
+    """
+    nodes = view.nodes.copy()
+    rank = nodes.groupby(["row", "move"]).cumcount().to_numpy()
+    count = nodes.groupby(["row", "move"])["id"].transform("count").to_numpy()
+    columns = _columns(nodes, count, width)
+    heights = _heights(nodes, count, rows)
+    total = _TOP + sum(height for _, height in heights.values()) + _BOTTOM
+    centre = nodes["move"].map({move: left + size / 2 for move, (left, size) in columns.items()}).to_numpy(float)
+    across = np.minimum(count - rank // _ACROSS * _ACROSS, _ACROSS)
+    lines = (count - 1) // _ACROSS
+    x = centre + (rank % _ACROSS - (across - 1) / 2) * _STEP
+    middle = nodes["row"].map({row: top + height / 2 for row, (top, height) in heights.items()}).to_numpy(float)
+    y = middle + (rank // _ACROSS - lines / 2) * _LINE
+    right = max(left + size for left, size in columns.values())
+    return {
+        "width": round(right + _PAD, 1),
+        "height": round(total, 1),
+        "rows": [{"name": row, "y": top, "h": height} for row, (top, height) in heights.items()],
+        "columns": [_head(move, left, size, moves) for move, (left, size) in columns.items()],
+        "nodes": _node_marks(nodes, x, y),
+        "edges": _edge_marks(view.edges),
+    }
+
+
+def _columns(nodes: pd.DataFrame, count: np.ndarray, width: float) -> dict[int, tuple[float, float]]:
+    """Left edge and width of each move's column, ascending."""
+    widest = pd.Series(np.minimum(count, _ACROSS), index=nodes["move"]).groupby(level=0).max().sort_index()
+    sizes = np.maximum(widest.to_numpy(float) * _STEP + _PAD, 27.0)
+    sizes += max(width - _LEFT - _PAD - sizes.sum(), 0.0) / len(sizes)
+    lefts = _LEFT + np.concatenate([[0.0], np.cumsum(sizes)[:-1]])
+    return {int(move): (round(left, 1), round(size, 1)) for move, left, size in zip(widest.index, lefts, sizes, strict=True)}
+
+
+def _heights(nodes: pd.DataFrame, count: np.ndarray, rows: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Top and height of each row, the uppermost first."""
+    lines = pd.Series((count - 1) // _ACROSS + 1, index=nodes["row"]).groupby(level=0).max()
+    heights, top = {}, _TOP
+    for row in reversed(rows):
+        height = 18.0 + _LINE * int(lines.get(row, 1))
+        heights[row] = (top, height)
+        top += height
+    return heights
+
+
+def _head(move: int, left: float, size: float, moves: Sequence[int]) -> dict[str, Any]:
+    name = square_name(moves[move - 1]) if 1 <= move <= len(moves) else "–"
+    return {"x": left, "w": size, "name": name, "move": move}
+
+
+def _node_marks(nodes: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> list[dict[str, Any]]:
+    largest = nodes.loc[nodes["kind"] != "target", "influence"].abs().max()
+    scale = np.sqrt(nodes["influence"].abs() / largest) if largest and largest > 0 else nodes["influence"] * 0
+    radius = np.where(nodes["kind"] == "target", 8.0, 2.6 + 4.6 * np.clip(np.nan_to_num(scale), 0, 1))
+    marks = []
+    for row, left, top, size in zip(nodes.itertuples(), x, y, radius, strict=True):
+        move = f", move {row.move}" if row.move else ""
+        act = f"activation {row.activation:.2f}, " if row.kind == "feature" and np.isfinite(row.activation) else ""
+        share = "" if row.kind == "target" else f"{act}direct {row.contribution:+.3f}, {row.influence:.1%} of influence"
+        place = "" if row.kind == "target" else f"{row.row}{move}"
+        marks.append(
+            {
+                "id": row.id,
+                "x": round(float(left), 1),
+                "y": round(float(top), 1),
+                "r": round(float(size), 1),
+                "kind": row.kind,
+                "sign": 0 if row.kind == "target" else (1 if row.contribution >= 0 else -1),
+                "label": str(row.label),
+                "place": place,
+                "text": share,
+            }
+        )
+    return marks
+
+
+def _edge_marks(edges: pd.DataFrame) -> list[dict[str, Any]]:
+    largest = edges["weight"].abs().max() if len(edges) else 1.0
+    return [
+        {"s": row.source, "t": row.target, "w": round(float(row.weight), 4), "k": round(float(abs(row.weight) / largest), 3)}
+        for row in edges.itertuples()
+    ]

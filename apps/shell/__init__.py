@@ -1,0 +1,1 @@
+"""What all apps share: the page around the panels, links, static boards, exports."""

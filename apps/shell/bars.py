@@ -1,0 +1,71 @@
+"""Small bars as HTML and SVG: light enough for the first picture, readable on dark and light ground."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from html import escape
+
+import pandas as pd
+
+UP, DOWN = "#1f78c8", "#dd5f28"
+
+
+def sums_bar(sums: Mapping[str, float], *, value: float, residual: float, unit: str = "") -> str:
+    """Each part of a sum as a signed bar, then what is missing from the true value."""
+    limit = max([abs(part) for part in sums.values()] + [abs(value), 1e-9])
+    rows = [_signed_row(name, part, limit) for name, part in sums.items()]
+    exact = "adds up" if abs(residual) <= 1e-3 * limit else "does not add up"
+    total = f"value {value:+.3f} {unit}".rstrip() + f" · residual {residual:+.1e} · {exact}"
+    return f'<div style="max-width:44rem">{"".join(rows)}<div style="font-size:.88rem;margin-top:.3rem">{escape(total)}</div></div>'
+
+
+def _signed_row(name: str, part: float, limit: float) -> str:
+    width = 50 * abs(part) / limit
+    left = 50 if part >= 0 else 50 - width
+    return (
+        '<div style="display:grid;grid-template-columns:7rem 1fr 4.2rem;gap:.5rem;align-items:center;font-size:.88rem">'
+        f"<span>{escape(name)}</span>"
+        '<span style="position:relative;height:.85rem;background:linear-gradient(currentColor,currentColor) 50%/1px 100% no-repeat">'
+        f'<span style="position:absolute;left:{left:.2f}%;width:{width:.2f}%;height:100%;background:{UP if part >= 0 else DOWN}">'
+        f'</span></span><span style="text-align:right">{part:+.3f}</span></div>'
+    )
+
+
+def share_bars(shares: Mapping[str, float], *, title: str) -> str:
+    """Values between 0 and 1 as thin columns with their names below."""
+    bars = "".join(
+        f'<div style="flex:1 0 1.1rem;text-align:center" title="{escape(name)}: {share:.1%}">'
+        '<div style="height:3.6rem;display:flex;align-items:end">'
+        f'<div style="width:100%;height:{100 * share:.1f}%;min-height:1px;background:{UP}"></div></div>'
+        f'<div style="font-size:.68rem;opacity:.75">{escape(name)}</div></div>'
+        for name, share in shares.items()
+    )
+    head = f'<div style="font-size:.85rem;opacity:.8">{escape(title)}</div>'
+    return f'{head}<div style="display:flex;gap:1px;overflow-x:auto;max-width:60rem">{bars}</div>'
+
+
+def histogram(bins: pd.DataFrame, *, title: str) -> str:
+    """SVG of `count` over bins `left` .. `right`, heights on a log scale."""
+    top = math.log1p(max(float(bins["count"].max()), 1.0)) if len(bins) else 1.0
+    low, high = (float(bins["left"].min()), float(bins["right"].max())) if len(bins) else (0.0, 1.0)
+    span = max(high - low, 1e-9)
+    bars = "".join(
+        _column(300 * (left - low) / span, 300 * (right - left) / span, count, top, f"{left:.2f} to {right:.2f}")
+        for left, right, count in zip(bins["left"], bins["right"], bins["count"], strict=True)
+    )
+    ends = f'<text x="0" y="73">{low:.2g}</text><text x="300" y="73" text-anchor="end">{high:.2g}</text>'
+    return (
+        f'<div style="font-size:.82rem;opacity:.8">{escape(title)}</div>'
+        f'<svg viewBox="0 0 300 76" width="100%" style="max-width:30rem" role="img" aria-label="{escape(title)}">{bars}'
+        f'<path d="M0 60H300" stroke="currentColor" stroke-opacity=".4"/>'
+        f'<g font-size="10" fill="currentColor" opacity=".7">{ends}</g></svg>'
+    )
+
+
+def _column(x: float, width: float, count: float, top: float, name: str) -> str:
+    height = 56 * math.log1p(count) / top
+    return (
+        f'<rect x="{x:.1f}" y="{60 - height:.1f}" width="{max(width - 0.6, 0.6):.1f}" height="{height:.1f}" '
+        f'fill="{UP}"><title>{name}: {int(count):,}</title></rect>'
+    )
