@@ -9,7 +9,17 @@ from dataclasses import replace
 
 import streamlit as st
 
-from apps.circuits_panels import attention, board, compare, connections, export, feature_card, link_panel, target, verify
+from apps.circuits_panels import (
+    attention,
+    board,
+    compare,
+    connections,
+    export,
+    feature_card,
+    link_panel,
+    target,
+    verify,
+)
 from apps.circuits_panels.lab import Circuit, Lab
 from apps.circuits_panels.opening import open_lab
 from apps.circuits_panels.session import attempt, bind, current, start, traced, write_link
@@ -63,7 +73,9 @@ def _trace(lab: Lab, screen: Screen) -> tuple[Screen, Circuit | None]:
 
 def _upper(lab: Lab, screen: Screen, circuit: Circuit | None) -> View | None:
     if not screen.ply:
-        note("Play a first move on the board, or choose a game below it: the model sees moves, so it needs one to start from.")
+        note(
+            "Play a first move on the board, or choose a game below it: the model sees moves, so it needs one to start from."
+        )
         return None
     target.show(lab, screen)
     return link_panel.show(lab, screen, circuit) if circuit is not None else None
@@ -75,8 +87,14 @@ def _lower(lab: Lab, screen: Screen, circuit: Circuit, view: View) -> None:
         connections.show(lab, screen, circuit)
     with card:
         feature_card.show(lab, screen, circuit)
-    panel = st.segmented_control("Panel", PANELS, key=bind("panel", screen.panel), required=True, on_change=_on_panel,
-                                 label_visibility="collapsed")
+    panel = st.segmented_control(
+        "Panel",
+        PANELS,
+        key=bind("panel", screen.panel),
+        required=True,
+        on_change=_on_panel,
+        label_visibility="collapsed",
+    )
     if panel == "Verify":
         verify.show(lab, screen, circuit, view)
     elif panel == "Attention":

@@ -20,18 +20,27 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
     traced = screen.target.kind == "attention"
     layer, head = (screen.target.layer, screen.target.head) if traced else _choose_head(lab)
     pattern = lab.pattern(screen.shown, layer, head)
-    names = {f"{move} {square_name(square)}": float(pattern[move - 1]) for move, square in enumerate(screen.shown, 1)}
+    names = {
+        f"{move} {square_name(square)}": float(pattern[move - 1])
+        for move, square in enumerate(screen.shown, 1)
+    }
     st.html(share_bars(names, title=f"L{layer}H{head}: attention of move {screen.ply} to each move"))
     if not traced:
         strongest = int(pattern.argmax()) + 1
         target = Target("attention", layer=layer, head=head, key=strongest)
-        st.button(f"Trace its score for move {strongest}", key="trace_score", on_click=attempt,
-                  args=(lambda now: replace(now, target=target, node=None),))
+        st.button(
+            f"Trace its score for move {strongest}",
+            key="trace_score",
+            on_click=attempt,
+            args=(lambda now: replace(now, target=target, node=None),),
+        )
         return
     pairs = lab.attention_pairs(screen.shown, screen.target_text, screen.set)
     pairs = pairs.reindex(pairs["contribution"].abs().sort_values(ascending=False).index)
-    note(f"Scaled score before the softmax {circuit.value:+.3f}; {len(pairs):,} pairs of sources. Each pair is a source "
-         "on the query side times one on the key side; choose a row to select its source.")
+    note(
+        f"Scaled score before the softmax {circuit.value:+.3f}; {len(pairs):,} pairs of sources. Each pair is a source "
+        "on the query side times one on the key side; choose a row to select its source."
+    )
     table, heat = st.columns([1, 1.1])
     with table:
         _pair_table(pairs.head(200), circuit)
@@ -41,8 +50,10 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
 
 def _choose_head(lab: Lab) -> tuple[int, int]:
     layer, head, _ = st.columns([1, 1, 4])
-    return (layer.selectbox("Layer", range(len(lab.sites) // 2), index=1, key="view_layer"),
-            head.selectbox("Head", range(lab.heads), key="view_head"))
+    return (
+        layer.selectbox("Layer", range(len(lab.sites) // 2), index=1, key="view_layer"),
+        head.selectbox("Head", range(lab.heads), key="view_head"),
+    )
 
 
 def _pair_table(pairs: pd.DataFrame, circuit: Circuit) -> None:

@@ -58,12 +58,19 @@ def board_data(screen: Screen, view: Reading | None) -> dict[str, Any]:
             "playable": square not in CENTRE and view is not None,
             "target": bool(screen.ply) and screen.target.kind == "logit" and square == screen.target.square,
             "read": int(read[square]) if read is not None else 0,
-            "sure": float(view.confidence[square]) if view is not None and view.confidence is not None else 1.0,
+            "sure": float(view.confidence[square])
+            if view is not None and view.confidence is not None
+            else 1.0,
             "wrong": bool(read is not None and read[square] != discs[square]),
         }
         cell["hint"] = _hint(cell)
         cells.append(cell)
-    return {"cells": cells, "black": black_next, "game": _game_caption(screen, legal, black_next), "model": _model_caption(view, cells)}
+    return {
+        "cells": cells,
+        "black": black_next,
+        "game": _game_caption(screen, legal, black_next),
+        "model": _model_caption(view, cells),
+    }
 
 
 def _black_next(screen: Screen, legal: set[int]) -> bool:
@@ -98,8 +105,8 @@ def _model_caption(view: Reading | None, cells: list[dict[str, Any]]) -> str:
         return "The model needs a first move"
     mass = sum(cell["p"] for cell in cells if cell["legal"])
     wrong = sum(cell["wrong"] for cell in cells)
-    read = "" if view.board is None else f"probes read {64 - wrong}/64, "
-    return f"Model · {read}{mass:.0%} on legal moves; click to trace"
+    read = "" if view.board is None else f"reads {64 - wrong}/64, "
+    return f"Model · {read}{mass:.0%} on legal; click to trace"
 
 
 def show(lab: Lab, screen: Screen) -> None:
@@ -116,26 +123,67 @@ def show(lab: Lab, screen: Screen) -> None:
 
 
 def _step_controls(screen: Screen) -> None:
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button("Undo", icon=":material/undo:", on_click=attempt, args=(undo,), disabled=not screen.ply, key="undo")
-        st.button("", icon=":material/chevron_left:", help="One move back", key="back", disabled=screen.ply <= 1,
-                  on_click=attempt, args=(lambda now: at_ply(now, now.ply - 1),))
-        st.button("", icon=":material/chevron_right:", help="One move on", key="on", disabled=screen.ply >= len(screen.moves),
-                  on_click=attempt, args=(lambda now: at_ply(now, now.ply + 1),))
-        st.button("New", help="Empty board", on_click=attempt, args=(_empty,), key="new")
-        st.button("Random", help="A random legal game", on_click=_random, key="random")
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            on_click=attempt,
+            args=(undo,),
+            disabled=not screen.ply,
+            key="undo",
+        )
+        st.button(
+            "",
+            icon=":material/chevron_left:",
+            help="One move back",
+            key="back",
+            disabled=screen.ply <= 1,
+            on_click=attempt,
+            args=(lambda now: at_ply(now, now.ply - 1),),
+        )
+        st.button(
+            "",
+            icon=":material/chevron_right:",
+            help="One move on",
+            key="on",
+            disabled=screen.ply >= len(screen.moves),
+            on_click=attempt,
+            args=(lambda now: at_ply(now, now.ply + 1),),
+        )
+        st.button(
+            "", icon=":material/restart_alt:", help="Empty board", on_click=attempt, args=(_empty,), key="new"
+        )
+        st.button("", icon=":material/casino:", help="A random legal game", on_click=_random, key="random")
     if len(screen.moves) > 1:
-        st.slider("Moves shown", 1, len(screen.moves), key=bind("ply", max(screen.ply, 1)), on_change=_on_ply,
-                  label_visibility="collapsed")
+        st.slider(
+            "Moves shown",
+            1,
+            len(screen.moves),
+            key=bind("ply", max(screen.ply, 1)),
+            on_change=_on_ply,
+            label_visibility="collapsed",
+        )
 
 
 def _game_controls(screen: Screen) -> None:
     with st.expander("Game as text, and games to look at"):
         names = [preset.name for preset in presets()]
-        st.selectbox("A shipped game", names, index=None, key=bind("preset", None), on_change=_on_preset,
-                     placeholder="Choose a game")
-        st.text_area("Moves", key=bind("moves", format_moves(list(screen.moves))), on_change=_on_moves, height=90,
-                     help="Such as f5 d6 c3; black moves first.", max_chars=400)
+        st.selectbox(
+            "A shipped game",
+            names,
+            index=None,
+            key=bind("preset", None),
+            on_change=_on_preset,
+            placeholder="Choose a game",
+        )
+        st.text_area(
+            "Moves",
+            key=bind("moves", format_moves(list(screen.moves))),
+            on_change=_on_moves,
+            height=90,
+            help="Such as f5 d6 c3; black moves first.",
+            max_chars=400,
+        )
 
 
 def _empty(screen: Screen) -> Screen:

@@ -34,7 +34,9 @@ def summary(circuit: Circuit) -> dict[str, float]:
 def show(lab: Lab, screen: Screen) -> None:
     """Draw the panel."""
     if screen.target.kind == "feature":
-        note("A feature belongs to one dictionary set. Choose a logit or an attention score to compare the sets.")
+        note(
+            "A feature belongs to one dictionary set. Choose a logit or an attention score to compare the sets."
+        )
         return
     circuits = {}
     for name in lab.sets:
@@ -43,7 +45,9 @@ def show(lab: Lab, screen: Screen) -> None:
         except UserError as error:
             note(f"{set_name(name)}: {error}")
     table = pd.DataFrame({set_name(name): summary(circuit) for name, circuit in circuits.items()})
-    table = table.map(lambda value: f"{value:,}" if isinstance(value, int) or value == int(value) else f"{value:.4g}")
+    table = table.map(
+        lambda value: f"{value:,}" if isinstance(value, int) or value == int(value) else f"{value:.4g}"
+    )
     st.dataframe(table, key="comparison")
     for column, (name, circuit) in zip(st.columns(max(len(circuits), 1)), circuits.items(), strict=False):
         features = circuit.nodes[circuit.nodes["kind"] == "feature"].nlargest(8, "influence")

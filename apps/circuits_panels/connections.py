@@ -56,13 +56,26 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
     node = screen.node or circuit.target
     row = circuit.nodes[circuit.nodes["id"] == node].iloc[0]
     inputs, outputs = inputs_of(circuit, node), outputs_of(circuit, node)
-    note(f"Selected: {row['label']}" + ("" if row["kind"] == "target" else f" at {_place(row['row'], row['move'])}"))
+    note(
+        f"Selected: {row['label']}"
+        + ("" if row["kind"] == "target" else f" at {_place(row['row'], row['move'])}")
+    )
     with st.container(horizontal=True, gap="small"):
         if row["kind"] == "feature":
-            st.button("Trace this feature", icon=":material/account_tree:", key="trace_node", on_click=attempt,
-                      args=(lambda now: trace_from(now, row["site"], int(row["index"]), int(row["move"])),))
+            st.button(
+                "Trace this feature",
+                icon=":material/account_tree:",
+                key="trace_node",
+                on_click=attempt,
+                args=(lambda now: trace_from(now, row["site"], int(row["index"]), int(row["move"])),),
+            )
         if node != circuit.target:
-            st.button("Back to the target", key="to_target", on_click=attempt, args=(lambda now: replace(now, node=None),))
+            st.button(
+                "Back to the target",
+                key="to_target",
+                on_click=attempt,
+                args=(lambda now: replace(now, node=None),),
+            )
         everything = row["kind"] in ("feature", "target") and st.toggle("All inputs", key="all_inputs")
     if everything or (inputs.empty and row["kind"] == "feature"):
         try:
@@ -88,7 +101,9 @@ def _table(title: str, table: pd.DataFrame, circuit: Circuit, key: str) -> None:
         height=min(36 * (len(table) + 1) + 2, 254),
         column_config={
             "weight": st.column_config.NumberColumn(title, format="%+.3f", width=70),
-            "share": st.column_config.ProgressColumn("Share", format="percent", min_value=0.0, max_value=1.0, width=80),
+            "share": st.column_config.ProgressColumn(
+                "Share", format="percent", min_value=0.0, max_value=1.0, width=80
+            ),
             "label": st.column_config.TextColumn("Node", width="medium"),
             "place": st.column_config.TextColumn("Where", width=80),
         },

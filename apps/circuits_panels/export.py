@@ -28,14 +28,38 @@ def show(lab: Lab, screen: Screen, circuit: Circuit, notebook: str) -> None:
     name = screen.target_text.replace(":", "-").replace("/", "-").replace("@", "-at-")
     moves, target, chosen = screen.shown, screen.target_text, screen.set
     with st.container(horizontal=True, gap="small"):
-        st.download_button("Graph (JSON)", lambda: to_json(lab.document(moves, target, chosen)), f"{name}.json",
-                           "application/json", key="get_graph", on_click="ignore")
-        st.download_button("Nodes (CSV)", lambda: csv(circuit.nodes), f"{name}-nodes.csv", "text/csv", key="get_nodes",
-                           on_click="ignore")
-        st.download_button("Links (CSV)", lambda: csv(circuit.edges), f"{name}-links.csv", "text/csv", key="get_links",
-                           on_click="ignore")
-        st.download_button("Game (text)", format_moves(list(screen.moves)), "game.txt", "text/plain", key="get_game",
-                           on_click="ignore")
+        st.download_button(
+            "Graph (JSON)",
+            lambda: to_json(lab.document(moves, target, chosen)),
+            f"{name}.json",
+            "application/json",
+            key="get_graph",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Nodes (CSV)",
+            lambda: csv(circuit.nodes),
+            f"{name}-nodes.csv",
+            "text/csv",
+            key="get_nodes",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Links (CSV)",
+            lambda: csv(circuit.edges),
+            f"{name}-links.csv",
+            "text/csv",
+            key="get_links",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Game (text)",
+            format_moves(list(screen.moves)),
+            "game.txt",
+            "text/plain",
+            key="get_game",
+            on_click="ignore",
+        )
     command, cell = st.columns(2)
     command.caption("The same on the command line, and a link to this screen")
     command.code(command_of(screen), language="bash", wrap_lines=True)

@@ -33,8 +33,10 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
     """Draw the panel."""
     feature = subject(screen, circuit)
     if feature is None:
-        note("The selected node is no feature, so it has no card. Errors are what the dictionaries miss; biases and "
-             "embeddings are the model's own.")
+        note(
+            "The selected node is no feature, so it has no card. Errors are what the dictionaries miss; biases and "
+            "embeddings are the model's own."
+        )
         return
     site, index = feature
     card = lab.card(screen.set, site, index)
@@ -55,7 +57,7 @@ def _examples(card: Card) -> list[str]:
     boards = []
     for moves, activation in card.examples[:6]:
         discs, _ = position(Screen(moves, len(moves), Target("logit")))
-        boards.append(disc_board(discs.tolist(), title=f"{activation:.2f} after move {len(moves)}", last=moves[-1]))
+        boards.append(
+            disc_board(discs.tolist(), title=f"{activation:.2f} after move {len(moves)}", last=moves[-1])
+        )
     return boards
-
-

@@ -18,7 +18,7 @@ class Reading(NamedTuple):
     logits: np.ndarray
     """Of each square, [64]; NaN on the centre."""
     board: np.ndarray | None
-    """What the probes read after the deepest probed layer, [64]: 1 mine (the player who just moved), -1 theirs, 0
+    """What the probes read after the last layer but one, [64]: 1 mine (the player who just moved), -1 theirs, 0
     empty; None without probes."""
     confidence: np.ndarray | None
     """Probability of that reading, [64]."""

@@ -83,7 +83,9 @@ def parse_target(text: str, *, layers: int = 6, heads: int = 8) -> tuple[Target,
     if found := _LOGIT.fullmatch(text):
         square = parse_square(found[1])
         if square in CENTRE:
-            raise UserError(f"{square_name(square)} is filled from the start and never played: it has no logit")
+            raise UserError(
+                f"{square_name(square)} is filled from the start and never played: it has no logit"
+            )
         return Target("logit", square=square), int(found[2])
     if (found := _FEATURE.fullmatch(text)) and int(found[1][1:-1]) < layers:
         return Target("feature", site=found[1], index=int(found[2])), int(found[3])
@@ -92,7 +94,9 @@ def parse_target(text: str, *, layers: int = 6, heads: int = 8) -> tuple[Target,
         if not 1 <= key <= query:
             raise UserError(f"a head at move {query} attends to moves 1 to {query}, not to move {key}")
         return Target("attention", layer=int(found[1]), head=int(found[2]), key=key), query
-    raise UserError(f"'{text[:60]}' is no target: a target looks like {_FORMS}, with layers up to {layers - 1}")
+    raise UserError(
+        f"'{text[:60]}' is no target: a target looks like {_FORMS}, with layers up to {layers - 1}"
+    )
 
 
 def open_link(params: Mapping[str, str], default: Screen, sets: Sequence[str]) -> tuple[Screen, list[str]]:
@@ -103,7 +107,9 @@ def open_link(params: Mapping[str, str], default: Screen, sets: Sequence[str]) -
         try:
             target, position = parse_target(params["target"])
             if not 1 <= position <= len(screen.moves):
-                raise UserError(f"the target is after move {position}, but the game has {len(screen.moves)} moves")
+                raise UserError(
+                    f"the target is after move {position}, but the game has {len(screen.moves)} moves"
+                )
             screen = replace(screen, target=target, ply=position, node=None)
         except UserError as error:
             problems.append(f"Target in the link ignored: {error}.")
@@ -111,7 +117,9 @@ def open_link(params: Mapping[str, str], default: Screen, sets: Sequence[str]) -
         if params["set"] in sets:
             screen = replace(screen, set=params["set"])
         else:
-            problems.append(f"Dictionary set '{params['set'][:40]}' in the link ignored: there is {' and '.join(sets)}.")
+            problems.append(
+                f"Dictionary set '{params['set'][:40]}' in the link ignored: there is {' and '.join(sets)}."
+            )
     if params.get("panel") in PANELS:
         screen = replace(screen, panel=params["panel"])
     return replace(screen, node=params.get("node", default.node if screen == default else None)), problems
@@ -125,16 +133,26 @@ def _game_of(params: Mapping[str, str], default: Screen, problems: list[str]) ->
         except UserError as error:
             problems.append(f"Moves in the link ignored: {error}.")
     if "ply" in params:
-        if params["ply"].isascii() and params["ply"].isdigit() and 1 <= int(params["ply"]) <= len(screen.moves):
+        if (
+            params["ply"].isascii()
+            and params["ply"].isdigit()
+            and 1 <= int(params["ply"]) <= len(screen.moves)
+        ):
             screen = at_ply(screen, int(params["ply"]))
         else:
-            problems.append(f"ply '{params['ply'][:20]}' in the link ignored: the game has moves 1 to {len(screen.moves)}.")
+            problems.append(
+                f"ply '{params['ply'][:20]}' in the link ignored: the game has moves 1 to {len(screen.moves)}."
+            )
     return screen
 
 
 def link_params(screen: Screen) -> dict[str, str]:
     """The query of a link to this screen."""
-    params = {"moves": format_moves(list(screen.moves)).replace(" ", ""), "ply": str(screen.ply), "set": screen.set}
+    params = {
+        "moves": format_moves(list(screen.moves)).replace(" ", ""),
+        "ply": str(screen.ply),
+        "set": screen.set,
+    }
     if screen.ply:
         params["target"] = screen.target_text
     if screen.node is not None:

@@ -17,15 +17,22 @@ KINDS = {"logit": "Logit of a move", "feature": "Feature", "attention": "Attenti
 
 def squares_by_probability(view: Reading, legal: list[int]) -> list[int]:
     """The 60 playable squares: legal ones first, each group by falling probability."""
-    return sorted(SQUARE_OF_TOKEN.tolist(), key=lambda square: (square not in legal, -view.probabilities[square]))
+    return sorted(
+        SQUARE_OF_TOKEN.tolist(), key=lambda square: (square not in legal, -view.probabilities[square])
+    )
 
 
 def show(lab: Lab, screen: Screen) -> None:
     """Draw the picker; everything in it writes to the screen's target."""
     kind, detail, sets = st.columns([1.15, 1.6, 0.75], vertical_alignment="bottom")
     with kind:
-        st.selectbox("Trace", list(KINDS), format_func=KINDS.__getitem__, key=bind("kind", screen.target.kind),
-                     on_change=_on_kind)
+        st.selectbox(
+            "Trace",
+            list(KINDS),
+            format_func=KINDS.__getitem__,
+            key=bind("kind", screen.target.kind),
+            on_change=_on_kind,
+        )
     with detail:
         if screen.target.kind == "logit":
             _logit(lab, screen)
@@ -34,7 +41,13 @@ def show(lab: Lab, screen: Screen) -> None:
         else:
             _attention(lab, screen)
     with sets:
-        st.selectbox("Dictionaries", list(lab.sets), format_func=set_name, key=bind("set", screen.set), on_change=_on_set)
+        st.selectbox(
+            "Dictionaries",
+            list(lab.sets),
+            format_func=set_name,
+            key=bind("set", screen.set),
+            on_change=_on_set,
+        )
     if screen.target.kind == "feature":
         _search(lab, screen)
 
@@ -49,8 +62,10 @@ def _logit(lab: Lab, screen: Screen) -> None:
     st.selectbox(
         "Move",
         squares_by_probability(view, legal),
-        format_func=lambda square: f"{square_name(square)} · {'legal' if square in legal else 'illegal'} · "
-        f"{view.probabilities[square]:.1%}",
+        format_func=lambda square: (
+            f"{square_name(square)} · {'legal' if square in legal else 'illegal'} · "
+            f"{view.probabilities[square]:.1%}"
+        ),
         key=bind("square", screen.target.square),
         on_change=_on_square,
     )
@@ -59,13 +74,20 @@ def _logit(lab: Lab, screen: Screen) -> None:
 def _feature(lab: Lab, screen: Screen) -> None:
     site, index = st.columns(2)
     site.selectbox("Site", list(lab.sites), key=bind("site", screen.target.site), on_change=_on_feature)
-    index.number_input("Number", 0, lab.features - 1, key=bind("index", min(screen.target.index, lab.features - 1)),
-                       on_change=_on_feature)
+    index.number_input(
+        "Number",
+        0,
+        lab.features - 1,
+        key=bind("index", min(screen.target.index, lab.features - 1)),
+        on_change=_on_feature,
+    )
 
 
 def _attention(lab: Lab, screen: Screen) -> None:
     layer, head, key = st.columns([1, 1, 1.4])
-    layer.selectbox("Layer", range(len(lab.sites) // 2), key=bind("layer", screen.target.layer), on_change=_on_attention)
+    layer.selectbox(
+        "Layer", range(len(lab.sites) // 2), key=bind("layer", screen.target.layer), on_change=_on_attention
+    )
     head.selectbox("Head", range(lab.heads), key=bind("head", screen.target.head), on_change=_on_attention)
     key.selectbox(
         "Attends to",
@@ -85,8 +107,16 @@ def _search(lab: Lab, screen: Screen) -> None:
     if hits.empty:
         choice.caption("No label holds these words.")
         return
-    choice.selectbox("Found", range(len(hits)), index=None, format_func=lambda row: _hit_text(hits, row),
-                     placeholder=f"{len(hits)} features", key="hit", on_change=_on_hit, args=(hits,))
+    choice.selectbox(
+        "Found",
+        range(len(hits)),
+        index=None,
+        format_func=lambda row: _hit_text(hits, row),
+        placeholder=f"{len(hits)} features",
+        key="hit",
+        on_change=_on_hit,
+        args=(hits,),
+    )
 
 
 def _hit_text(hits: pd.DataFrame, row: int) -> str:

@@ -38,13 +38,21 @@ def _ablation(lab: Lab, screen: Screen, circuit: Circuit, view: View) -> None:
     labels = dict(zip(view.nodes["id"], view.nodes["label"].astype(str), strict=True))
     places = dict(zip(view.nodes["id"], view.nodes["move"], strict=True))
     with st.form("ablation"):
-        nodes = st.multiselect("Nodes", options, default=options[:1], max_selections=20, key=f"ablate-{screen.node}",
-                               format_func=lambda node: f"{labels[node]} @{int(places[node])}")
+        nodes = st.multiselect(
+            "Nodes",
+            options,
+            default=options[:1],
+            max_selections=20,
+            key=f"ablate-{screen.node}",
+            format_func=lambda node: f"{labels[node]} @{int(places[node])}",
+        )
         factor = st.slider("Scale by (0 removes them)", -1.0, 2.0, 0.0, 0.25, key="factor")
         run = st.form_submit_button("Run the edited pass", icon=":material/play_arrow:")
     if not run:
-        note("Predicted: traced contributions times the change. Measured: a real forward pass in which everything later "
-             "reacts. They differ where later layers compensate.")
+        note(
+            "Predicted: traced contributions times the change. Measured: a real forward pass in which everything later "
+            "reacts. They differ where later layers compensate."
+        )
         return
     if not nodes:
         note("Choose at least one node.")
@@ -59,7 +67,9 @@ def _outcome(result: Ablation, circuit: Circuit) -> None:
     predicted, measured, share = st.columns(3)
     predicted.metric("Predicted change", f"{result.predicted:+.3f}")
     measured.metric("Measured change", f"{result.measured:+.3f}")
-    share.metric("Of the value", f"{result.measured / circuit.value:+.0%}" if abs(circuit.value) > 1e-9 else "–")
+    share.metric(
+        "Of the value", f"{result.measured / circuit.value:+.0%}" if abs(circuit.value) > 1e-9 else "–"
+    )
     change = np.asarray(result.after) - np.asarray(result.before)
     boards = [(result.before, "Next move before"), (result.after, "after"), (change, "change")]
     st.html(board_row([heat_board(values, title=title) for values, title in boards], width=130))

@@ -43,7 +43,9 @@ def choose(circuit: Circuit, *, nodes: int, edges: int, keep: str | None = None)
     if keep is not None and keep not in set(chosen["id"]):
         chosen = pd.concat([chosen, sources[sources["id"] == keep]])
     drawn = pd.concat([circuit.nodes[is_target], chosen], ignore_index=True)
-    inside = circuit.edges[circuit.edges["source"].isin(drawn["id"]) & circuit.edges["target"].isin(drawn["id"])]
+    inside = circuit.edges[
+        circuit.edges["source"].isin(drawn["id"]) & circuit.edges["target"].isin(drawn["id"])
+    ]
     strongest = inside.reindex(inside["weight"].abs().sort_values(ascending=False).index).head(edges)
     total = float(sources["influence"].sum())
     share = float(chosen["influence"].sum()) / total if total > 0 else 1.0
@@ -65,11 +67,15 @@ def layout(view: View, rows: Sequence[str], moves: Sequence[int], *, width: floa
     columns = _columns(nodes, count, width)
     heights = _heights(nodes, count, rows)
     total = _TOP + sum(height for _, height in heights.values()) + _BOTTOM
-    centre = nodes["move"].map({move: left + size / 2 for move, (left, size) in columns.items()}).to_numpy(float)
+    centre = (
+        nodes["move"].map({move: left + size / 2 for move, (left, size) in columns.items()}).to_numpy(float)
+    )
     across = np.minimum(count - rank // _ACROSS * _ACROSS, _ACROSS)
     lines = (count - 1) // _ACROSS
     x = centre + (rank % _ACROSS - (across - 1) / 2) * _STEP
-    middle = nodes["row"].map({row: top + height / 2 for row, (top, height) in heights.items()}).to_numpy(float)
+    middle = (
+        nodes["row"].map({row: top + height / 2 for row, (top, height) in heights.items()}).to_numpy(float)
+    )
     y = middle + (rank // _ACROSS - lines / 2) * _LINE
     right = max(left + size for left, size in columns.values())
     return {
@@ -88,7 +94,10 @@ def _columns(nodes: pd.DataFrame, count: np.ndarray, width: float) -> dict[int, 
     sizes = np.maximum(widest.to_numpy(float) * _STEP + _PAD, 27.0)
     sizes += max(width - _LEFT - _PAD - sizes.sum(), 0.0) / len(sizes)
     lefts = _LEFT + np.concatenate([[0.0], np.cumsum(sizes)[:-1]])
-    return {int(move): (round(left, 1), round(size, 1)) for move, left, size in zip(widest.index, lefts, sizes, strict=True)}
+    return {
+        int(move): (round(left, 1), round(size, 1))
+        for move, left, size in zip(widest.index, lefts, sizes, strict=True)
+    }
 
 
 def _heights(nodes: pd.DataFrame, count: np.ndarray, rows: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -114,8 +123,16 @@ def _node_marks(nodes: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> list[dict[
     marks = []
     for row, left, top, size in zip(nodes.itertuples(), x, y, radius, strict=True):
         move = f", move {row.move}" if row.move else ""
-        act = f"activation {row.activation:.2f}, " if row.kind == "feature" and np.isfinite(row.activation) else ""
-        share = "" if row.kind == "target" else f"{act}direct {row.contribution:+.3f}, {row.influence:.1%} of influence"
+        act = (
+            f"activation {row.activation:.2f}, "
+            if row.kind == "feature" and np.isfinite(row.activation)
+            else ""
+        )
+        share = (
+            ""
+            if row.kind == "target"
+            else f"{act}direct {row.contribution:+.3f}, {row.influence:.1%} of influence"
+        )
         place = "" if row.kind == "target" else f"{row.row}{move}"
         marks.append(
             {
@@ -136,6 +153,11 @@ def _node_marks(nodes: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> list[dict[
 def _edge_marks(edges: pd.DataFrame) -> list[dict[str, Any]]:
     largest = edges["weight"].abs().max() if len(edges) else 1.0
     return [
-        {"s": row.source, "t": row.target, "w": round(float(row.weight), 4), "k": round(float(abs(row.weight) / largest), 3)}
+        {
+            "s": row.source,
+            "t": row.target,
+            "w": round(float(row.weight), 4),
+            "k": round(float(abs(row.weight) / largest), 3),
+        }
         for row in edges.itertuples()
     ]

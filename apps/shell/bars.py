@@ -46,26 +46,17 @@ def share_bars(shares: Mapping[str, float], *, title: str) -> str:
 
 
 def histogram(bins: pd.DataFrame, *, title: str) -> str:
-    """SVG of `count` over bins `left` .. `right`, heights on a log scale."""
+    """`count` over bins `left` .. `right` of equal width, heights on a log scale."""
     top = math.log1p(max(float(bins["count"].max()), 1.0)) if len(bins) else 1.0
     low, high = (float(bins["left"].min()), float(bins["right"].max())) if len(bins) else (0.0, 1.0)
-    span = max(high - low, 1e-9)
-    bars = "".join(
-        _column(300 * (left - low) / span, 300 * (right - left) / span, count, top, f"{left:.2f} to {right:.2f}")
+    columns = "".join(
+        f'<div title="{left:.2f} to {right:.2f}: {int(count):,}" '
+        f'style="flex:1;height:{100 * math.log1p(count) / top:.1f}%;background:{UP}"></div>'
         for left, right, count in zip(bins["left"], bins["right"], bins["count"], strict=True)
     )
-    ends = f'<text x="0" y="73">{low:.2g}</text><text x="300" y="73" text-anchor="end">{high:.2g}</text>'
     return (
-        f'<div style="font-size:.82rem;opacity:.8">{escape(title)}</div>'
-        f'<svg viewBox="0 0 300 76" width="100%" style="max-width:30rem" role="img" aria-label="{escape(title)}">{bars}'
-        f'<path d="M0 60H300" stroke="currentColor" stroke-opacity=".4"/>'
-        f'<g font-size="10" fill="currentColor" opacity=".7">{ends}</g></svg>'
-    )
-
-
-def _column(x: float, width: float, count: float, top: float, name: str) -> str:
-    height = 56 * math.log1p(count) / top
-    return (
-        f'<rect x="{x:.1f}" y="{60 - height:.1f}" width="{max(width - 0.6, 0.6):.1f}" height="{height:.1f}" '
-        f'fill="{UP}"><title>{name}: {int(count):,}</title></rect>'
+        f'<div style="max-width:30rem;font-size:.82rem" role="img" aria-label="{escape(title)}">'
+        f'<div style="opacity:.8">{escape(title)}</div><div style="display:flex;align-items:end;gap:1px;height:4rem;'
+        f'border-bottom:1px solid currentColor">{columns}</div><div style="display:flex;justify-content:space-between;'
+        f'opacity:.7"><span>{low:.2g}</span><span>{high:.2g}</span></div></div>'
     )

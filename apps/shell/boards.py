@@ -1,65 +1,63 @@
-"""Static 8 x 8 boards as inline SVG: discs, or a value a square from orange (negative) to blue (positive)."""
+"""Static 8 x 8 boards as plain HTML: discs, or a value a square from orange (negative) to blue (positive).
+
+Markup rather than SVG, since `st.html` removes SVG for safety.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from interp.othello.notation import square_name
 
-_CELL = 20
-_SIDE = 8 * _CELL
+_UP, _DOWN = "31,120,200", "224,102,47"
 
 
-def heat_board(values: Sequence[float], *, title: str, marks: Mapping[int, str] | None = None, unit: str = "") -> str:
-    """SVG of 64 values; the opacity of a square goes with its size, `marks` puts a short text on squares."""
-    limit = max((abs(value) for value in values), default=0.0) or 1.0
+def heat_board(values: Sequence[float], *, title: str, unit: str = "") -> str:
+    """HTML of 64 values; the opacity of a square goes with its size."""
+    limit = max((abs(value) for value in values if value == value), default=0.0) or 1.0
     cells = []
     for square, value in enumerate(values):
-        x, y = square % 8 * _CELL, square // 8 * _CELL
-        colour = "#1f78c8" if value >= 0 else "#e0662f"
+        share = abs(value) / limit if value == value else 0.0
         hover = escape(f"{square_name(square)}: {value:.3g} {unit}".rstrip())
+        colour = f"rgba({_UP if value >= 0 else _DOWN},{share:.3f})"
         cells.append(
-            f'<rect x="{x}" y="{y}" width="{_CELL}" height="{_CELL}" fill="{colour}" '
-            f'fill-opacity="{abs(value) / limit:.3f}" stroke="currentColor" stroke-opacity=".18"><title>{hover}</title></rect>'
+            f'<div title="{hover}" style="background:{colour};box-shadow:inset 0 0 0 .5px rgba(128,128,128,.45)"></div>'
         )
-    for square, mark in (marks or {}).items():
-        x, y = square % 8 * _CELL + _CELL / 2, square // 8 * _CELL + _CELL / 2 + 4
-        cells.append(f'<text x="{x}" y="{y}" text-anchor="middle" font-size="11" fill="currentColor">{escape(mark)}</text>')
     return _frame(cells, title)
 
 
 def disc_board(discs: Sequence[int], *, title: str, last: int | None = None) -> str:
-    """SVG of a position: 1 for black, -1 for white, 0 for empty; `last` is the square of the last move."""
-    cells = [f'<rect width="{_SIDE}" height="{_SIDE}" fill="#2f7d55"/>']
-    for line in range(9):
-        at = line * _CELL
-        cells.append(f'<path d="M{at} 0V{_SIDE}M0 {at}H{_SIDE}" stroke="#1d5639" stroke-width="1"/>')
+    """HTML of a position: 1 for black, -1 for white, 0 for empty; `last` is the square of the last move."""
+    cells = []
     for square, disc in enumerate(discs):
-        if disc:
-            x, y = square % 8 * _CELL + _CELL / 2, square // 8 * _CELL + _CELL / 2
-            fill = "#15181c" if disc > 0 else "#f6f6f2"
-            ring = ' stroke="#ffb000" stroke-width="2.5"' if square == last else ""
-            cells.append(f'<circle cx="{x}" cy="{y}" r="8" fill="{fill}"{ring}/>')
+        ring = "box-shadow:0 0 0 2px #ffb000;" if square == last else ""
+        fill = "#15181c" if disc > 0 else "#f6f6f2"
+        stone = (
+            f'<div style="width:78%;height:78%;border-radius:50%;background:{fill};{ring}"></div>'
+            if disc
+            else ""
+        )
+        style = "background:#2f7d55;box-shadow:inset 0 0 0 .5px #1d5639;display:flex;align-items:center;justify-content:center"
+        cells.append(f'<div title="{square_name(square)}" style="{style}">{stone}</div>')
     return _frame(cells, title)
 
 
-def board_row(boards: Sequence[str], *, width: int = 168) -> str:
+def board_row(boards: Sequence[str], *, width: int = 150) -> str:
     """Boards side by side, wrapping on narrow screens."""
     style = f"display:grid;grid-template-columns:repeat(auto-fill,minmax({width}px,1fr));gap:.8rem"
     return f'<div style="{style}">{"".join(boards)}</div>'
 
 
 def _frame(cells: Sequence[str], title: str) -> str:
-    letters = "".join(
-        f'<text x="{i * _CELL + _CELL / 2}" y="-4" text-anchor="middle">{letter}</text>'
-        f'<text x="-9" y="{i * _CELL + 14}" text-anchor="middle">{i + 1}</text>'
-        for i, letter in enumerate("abcdefgh")
-    )
-    name = escape(title)
+    head = '<div style="text-align:center;opacity:.6">'
+    rows = ["<div></div>" + "".join(f"{head}{letter}</div>" for letter in "abcdefgh")]
+    for row in range(8):
+        number = f'<div style="opacity:.6;align-self:center;text-align:center">{row + 1}</div>'
+        rows.append(number + "".join(cells[8 * row : 8 * row + 8]))
+    grid = "display:grid;grid-template-columns:.8rem repeat(8,1fr);grid-template-rows:.9rem;grid-auto-rows:1fr;font-size:.62rem"
+    caption = "font-size:.82rem;opacity:.8;line-height:1.25;margin-bottom:.15rem"
     return (
-        f'<figure style="margin:0;max-width:230px"><figcaption style="font-size:.82rem;opacity:.8;line-height:1.25;'
-        f'min-height:2.1em;display:flex;align-items:end;margin-bottom:.15rem">{name}</figcaption>'
-        f'<svg viewBox="-17 -16 {_SIDE + 19} {_SIDE + 18}" role="img" aria-label="{name}" width="100%">'
-        f'<g font-size="9" fill="currentColor" opacity=".6">{letters}</g>{"".join(cells)}</svg></figure>'
+        f'<div style="max-width:230px"><div style="{caption}">{escape(title)}</div>'
+        f'<div role="img" aria-label="{escape(title)}" style="{grid};aspect-ratio:1/1.02">{"".join(rows)}</div></div>'
     )

@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 _STYLE = """<style>
-[data-testid="stMainBlockContainer"] {padding-top: 3.2rem; padding-bottom: 2rem; max-width: 1500px}
+[data-testid="stMainBlockContainer"] {padding-top: 1.6rem; padding-bottom: 2rem; max-width: 1500px}
 [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] {gap: .7rem}
 .lab-title {display: flex; flex-wrap: wrap; align-items: baseline; gap: .3rem .6rem; line-height: 1.3}
 .lab-title b {font-size: 1.35rem; font-weight: 650}

@@ -34,7 +34,11 @@ def faithfulness_curve(frame: pd.DataFrame, *, title: str = "") -> go.Figure:
         group = group.sort_values("nodes")
         figure.add_trace(
             go.Scatter(
-                x=group["nodes"], y=group["recovered"], mode="lines+markers", name=str(method), line={"color": colour}
+                x=group["nodes"],
+                y=group["recovered"],
+                mode="lines+markers",
+                name=str(method),
+                line={"color": colour},
             )
         )
     figure.add_hline(y=1.0, line={"dash": "dot", "width": 1, "color": INK})

@@ -14,7 +14,13 @@ import plotly.graph_objects as go
 
 from interp.figures.theme import GRID, INK, NEGATIVE, POSITIVE, finish, require, sign_colours
 
-_SYMBOLS = {"feature": "circle", "error": "diamond", "bias": "square", "embedding": "triangle-up", "target": "star"}
+_SYMBOLS = {
+    "feature": "circle",
+    "error": "diamond",
+    "bias": "square",
+    "embedding": "triangle-up",
+    "target": "star",
+}
 _BINS = 4
 
 
@@ -32,7 +38,9 @@ def place_nodes(nodes: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
     return placed
 
 
-def link_graph(nodes: pd.DataFrame, edges: pd.DataFrame, rows: Sequence[str], *, title: str = "") -> go.Figure:
+def link_graph(
+    nodes: pd.DataFrame, edges: pd.DataFrame, rows: Sequence[str], *, title: str = ""
+) -> go.Figure:
     """Draw `nodes` (id, kind, row, move, weight, label) and `edges` (source, target, weight).
 
     `rows` names the rows from bottom to top, `move` counts from 1 (0: no move). Node area goes with |weight|, colour
@@ -70,7 +78,10 @@ def link_graph(nodes: pd.DataFrame, edges: pd.DataFrame, rows: Sequence[str], *,
 
 def _edge_traces(placed: pd.DataFrame, edges: pd.DataFrame) -> list[go.Scatter]:
     """One line trace for each sign and strength bin; a gap (None) parts the segments."""
-    x, y = dict(zip(placed["id"], placed["x"], strict=True)), dict(zip(placed["id"], placed["y"], strict=True))
+    x, y = (
+        dict(zip(placed["id"], placed["x"], strict=True)),
+        dict(zip(placed["id"], placed["y"], strict=True)),
+    )
     drawn = edges[edges["source"].isin(list(x)) & edges["target"].isin(list(x))]
     if drawn.empty:
         return []
@@ -83,7 +94,13 @@ def _edge_traces(placed: pd.DataFrame, edges: pd.DataFrame) -> list[go.Scatter]:
         line = {"color": POSITIVE if raises else NEGATIVE, "width": 0.6 + 0.9 * level}
         traces.append(
             go.Scatter(
-                x=xs, y=ys, mode="lines", line=line, opacity=0.2 + 0.18 * level, hoverinfo="skip", showlegend=False
+                x=xs,
+                y=ys,
+                mode="lines",
+                line=line,
+                opacity=0.2 + 0.18 * level,
+                hoverinfo="skip",
+                showlegend=False,
             )
         )
     return traces

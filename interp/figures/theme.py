@@ -41,7 +41,11 @@ def finish(
     """Apply the common look; `x` and `y` are the axis titles."""
     figure.update_layout(
         title={"text": title, "font": {"size": 15}, "x": 0.0, "xanchor": "left"},
-        font={"family": "Source Sans, Source Sans Pro, Helvetica, Arial, sans-serif", "size": 13, "color": INK},
+        font={
+            "family": "Source Sans, Source Sans Pro, Helvetica, Arial, sans-serif",
+            "size": 13,
+            "color": INK,
+        },
         paper_bgcolor="white",
         plot_bgcolor="white",
         colorway=list(SERIES),

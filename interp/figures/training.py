@@ -19,7 +19,9 @@ def training_curves(frame: pd.DataFrame, *, title: str = "", log_y: bool = False
 
 def probe_accuracy(frame: pd.DataFrame, *, title: str = "") -> go.Figure:
     """Accuracy (`accuracy`, 0..1) of board probes by `layer`, a line a `probe` (trained, random weights, majority)."""
-    figure = _lines(require(frame, "layer", "accuracy", "probe"), "layer", "accuracy", "probe", mode="lines+markers")
+    figure = _lines(
+        require(frame, "layer", "accuracy", "probe"), "layer", "accuracy", "probe", mode="lines+markers"
+    )
     finish(figure, title=title, x="after layer", y="squares read correctly", legend=True)
     figure.update_yaxes(tickformat=".0%")
     figure.update_xaxes(dtick=1)
@@ -30,5 +32,7 @@ def _lines(frame: pd.DataFrame, x: str, y: str, series: str, *, mode: str) -> go
     figure = go.Figure()
     for colour, (name, group) in zip(SERIES * 9, frame.groupby(series, sort=False), strict=False):
         group = group.sort_values(x)
-        figure.add_trace(go.Scatter(x=group[x], y=group[y], mode=mode, name=str(name), line={"color": colour}))
+        figure.add_trace(
+            go.Scatter(x=group[x], y=group[y], mode=mode, name=str(name), line={"color": colour})
+        )
     return figure

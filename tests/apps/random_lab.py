@@ -55,7 +55,9 @@ class RandomLab:
                   np.nan, rng.normal() * 0.3, rng.exponential(0.02)) for p in range(1, len(moves) + 1)]  # fmt: skip
         nodes = pd.DataFrame(rows, columns=_COLUMNS).drop_duplicates("id")
         nodes["influence"] /= nodes["influence"].sum()
-        goal = pd.DataFrame([("goal", "target", "target", len(moves), None, -1, target, np.nan, 0.0, 1.0)], columns=_COLUMNS)
+        goal = pd.DataFrame(
+            [("goal", "target", "target", len(moves), None, -1, target, np.nan, 0.0, 1.0)], columns=_COLUMNS
+        )
         sums = {"features": 4.0, "embeddings": 0.5, "errors": -0.7, "biases": 0.1}
         nodes = pd.concat([goal, nodes], ignore_index=True)
         return Circuit("goal", 3.9, sums, 0.0, nodes, self._edges(rng, nodes), 0.05)
@@ -89,14 +91,20 @@ class RandomLab:
         """Pairs among the first six nodes."""
         nodes = self.trace(moves, target, set_name).nodes.iloc[1:7]
         rng = self._rng("pairs", target)
-        pairs = [(q.label, k.label, q.id, k.id, rng.normal()) for q in nodes.itertuples() for k in nodes.itertuples()]
+        pairs = [
+            (q.label, k.label, q.id, k.id, rng.normal())
+            for q in nodes.itertuples()
+            for k in nodes.itertuples()
+        ]
         return pd.DataFrame(pairs, columns=["query", "key", "query_id", "key_id", "contribution"])
 
     def pattern(self, moves: Sequence[int], layer: int, head: int) -> np.ndarray:
         """A distribution over the moves."""
         return self._rng("pattern", layer, head).dirichlet(np.ones(len(moves)))
 
-    def ablate(self, moves: Sequence[int], target: str, set_name: str, nodes: Sequence[str], factor: float) -> Ablation:
+    def ablate(
+        self, moves: Sequence[int], target: str, set_name: str, nodes: Sequence[str], factor: float
+    ) -> Ablation:
         """One unit for each node removed; one node fewer changes nothing at factor 1."""
         self.calls["ablate"] += 1
         before = self.read(moves).probabilities
@@ -108,10 +116,20 @@ class RandomLab:
         if set_name == "l1" and site == "L1A":
             return None
         rng = self._rng("card", site, index)
-        boards = [(title, rng.normal(size=64)) for title in ("Where my discs are", "Moves played", "Discs flipped", "Pushes logits")]
+        boards = [
+            (title, rng.normal(size=64))
+            for title in ("Where my discs are", "Moves played", "Discs flipped", "Pushes logits")
+        ]
         edges = np.linspace(0, 3, 21)
-        bins = pd.DataFrame({"left": edges[:-1], "right": edges[1:], "count": (900 * np.exp(-edges[:-1] * 2)).astype(int)})
-        facts = {"label": "c4 is mine <script>alert(1)</script>", "F1": "0.93", "fires": "2.1 %", "largest": "3.4"}
+        bins = pd.DataFrame(
+            {"left": edges[:-1], "right": edges[1:], "count": (900 * np.exp(-edges[:-1] * 2)).astype(int)}
+        )
+        facts = {
+            "label": "c4 is mine <script>alert(1)</script>",
+            "F1": "0.93",
+            "fires": "2.1 %",
+            "largest": "3.4",
+        }
         games = [((37, 43, 34, 29, 20), 3.2), ((37, 43, 34, 29), 2.2)]
         return Card(facts, boards, bins, games)
 
@@ -124,7 +142,11 @@ class RandomLab:
 
     def document(self, moves: Sequence[int], target: str, set_name: str) -> dict[str, Any]:
         """A small document with a number that JSON does not know."""
-        return {"metadata": {"prompt": format_moves(list(moves)), "value": float("nan")}, "nodes": [], "links": []}
+        return {
+            "metadata": {"prompt": format_moves(list(moves)), "value": float("nan")},
+            "nodes": [],
+            "links": [],
+        }
 
     def notebook_cell(self, moves: Sequence[int], target: str, set_name: str) -> str:
         """One line."""

@@ -32,7 +32,8 @@ def _graph() -> tuple[pd.DataFrame, pd.DataFrame]:
         columns=["id", "kind", "row", "move", "weight", "label"],
     )
     edges = pd.DataFrame(
-        [("a", "t", 2.0), ("b", "t", -3.0), ("e", "a", 0.1), ("gone", "t", 9.0)], columns=["source", "target", "weight"]
+        [("a", "t", 2.0), ("b", "t", -3.0), ("e", "a", 0.1), ("gone", "t", 9.0)],
+        columns=["source", "target", "weight"],
     )
     return nodes, edges
 
@@ -98,13 +99,19 @@ def test_pair_heat_map_keeps_the_strongest_pairs() -> None:
 
 
 def test_histogram_bars_are_as_wide_as_their_bins() -> None:
-    bars = activation_histogram(pd.DataFrame({"left": [0.0, 1.0], "right": [1.0, 3.0], "count": [10, 1]})).data[0]
+    bars = activation_histogram(
+        pd.DataFrame({"left": [0.0, 1.0], "right": [1.0, 3.0], "count": [10, 1]})
+    ).data[0]
     assert list(bars.x) == [0.5, 2.0] and list(bars.width) == [1.0, 2.0] and list(bars.y) == [10, 1]
 
 
 def _curves() -> list[go.Figure]:
     return [
-        pareto(pd.DataFrame({"l0": [32, 8], "explained_variance": [0.9, 0.7], "family": "TopK", "label": ["32", "8"]})),
+        pareto(
+            pd.DataFrame(
+                {"l0": [32, 8], "explained_variance": [0.9, 0.7], "family": "TopK", "label": ["32", "8"]}
+            )
+        ),
         faithfulness_curve(pd.DataFrame({"nodes": [32, 8], "recovered": [0.9, 0.7], "method": "traced"})),
         training_curves(pd.DataFrame({"step": [32, 8], "value": [0.9, 0.7], "metric": "loss"}), log_y=True),
         probe_accuracy(pd.DataFrame({"layer": [32, 8], "accuracy": [0.9, 0.7], "probe": "trained"})),
