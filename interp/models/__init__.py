@@ -1,0 +1,1 @@
+"""Models: loading, registry, self-checks, and plain-tensor descriptions for tracing."""
