@@ -51,8 +51,21 @@ class RandomLab:
             raise UserError("feature 1023 is dead: it never fires; choose another one")
         rng = self._rng("trace", tuple(moves), target, set_name)
         rows = [self._node(rng, len(moves)) for _ in range(self._count)]
-        rows += [(f"embed@{p}", "embedding", "embed", p, None, -1, f"move {p} is {square_name(moves[p - 1])}",
-                  np.nan, rng.normal() * 0.3, rng.exponential(0.02)) for p in range(1, len(moves) + 1)]  # fmt: skip
+        rows += [
+            (
+                f"embed@{p}",
+                "embedding",
+                "embed",
+                p,
+                None,
+                -1,
+                f"move {p} is {square_name(moves[p - 1])}",
+                np.nan,
+                rng.normal() * 0.3,
+                rng.exponential(0.02),
+            )
+            for p in range(1, len(moves) + 1)
+        ]
         nodes = pd.DataFrame(rows, columns=_COLUMNS).drop_duplicates("id")
         nodes["influence"] /= nodes["influence"].sum()
         goal = pd.DataFrame(
@@ -68,8 +81,18 @@ class RandomLab:
         kind = "error" if rng.random() < 0.1 else "feature"
         name = f"{kind}:{site}@{move}" if kind == "error" else f"{site}/{index}@{move}"
         label = f"{site} error" if kind == "error" else f"{site}/{index} {square_name(index % 64)} is mine"
-        return (name, kind, site, move, site, index if kind == "feature" else -1, label, rng.exponential(1.0), rng.normal(),
-                rng.exponential(0.1) ** 1.5)  # fmt: skip
+        return (
+            name,
+            kind,
+            site,
+            move,
+            site,
+            index if kind == "feature" else -1,
+            label,
+            rng.exponential(1.0),
+            rng.normal(),
+            rng.exponential(0.1) ** 1.5,
+        )
 
     def _edges(self, rng: np.random.Generator, nodes: pd.DataFrame) -> pd.DataFrame:
         order = {row: height for height, row in enumerate(["embed", *SITES, "target"])}

@@ -8,8 +8,18 @@ import pytest
 
 from apps.circuits_panels.session import presets
 from apps.circuits_panels.state import (
-    Screen, Target, at_ply, legal_at, link_params, load_game, open_link, parse_target, play, trace_from, undo,
-)  # fmt: skip
+    Screen,
+    Target,
+    at_ply,
+    legal_at,
+    link_params,
+    load_game,
+    open_link,
+    parse_target,
+    play,
+    trace_from,
+    undo,
+)
 from interp.othello.games import IllegalMove
 from interp.othello.notation import format_moves, parse_square
 from interp.runs.errors import UserError
