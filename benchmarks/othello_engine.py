@@ -61,6 +61,7 @@ def plain_game(rng: random.Random) -> list[tuple[int, Board, list[int], list[int
 
 def main() -> None:
     """Measure and write the result."""
+    cores = numba.get_num_threads()
     numba.set_num_threads(1)
     count, seed = 50_000, 1
     ours = count / seconds(lambda: random_games(count, seed=seed))
@@ -69,7 +70,7 @@ def main() -> None:
     for _ in range(plain_count):
         plain_game(rng)
     plain = plain_count / (time.perf_counter() - began)
-    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    numba.set_num_threads(cores)
     all_cores = count / seconds(lambda: random_games(count, seed=seed))
     result = {
         "games_per_second_one_core": round(ours),

@@ -62,7 +62,7 @@ def select_largest(
     bound = np.float32(0.0)
     if groups >= k:
         scratch[:groups] = maxima[:groups]
-        bound = max(bound, _kth_largest(scratch, groups, k))
+        bound = max(bound, np.float32(_kth_largest(scratch, groups, k)))
     found = 0
     for group in range(groups):
         if maxima[group] >= bound:
@@ -115,7 +115,7 @@ def _decode(indices: np.ndarray, values: np.ndarray, count: int, decoder: np.nda
 
 
 @njit(cache=True, fastmath=True)
-def _dot(left: np.ndarray, right: np.ndarray) -> float:
+def _dot(left: np.ndarray, right: np.ndarray) -> np.float32:
     total = np.float32(0.0)
     for dim in range(left.shape[0]):
         total += left[dim] * right[dim]

@@ -7,8 +7,7 @@ result.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,9 +17,7 @@ from torch import Tensor
 from interp.dictionaries.bank import Bank, Objective, resample
 from interp.othello.games import PLIES, random_games, tokens
 from interp.othello.transformer import OthelloTransformer
-from interp.runs.device import resolve
-from interp.runs.folder import Run
-from interp.runs.loop import Job, fit
+from interp.runs.loop import Job
 from interp.runs.schedule import Schedule
 
 _SCALE_GAMES = 200

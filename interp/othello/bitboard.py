@@ -89,7 +89,8 @@ def flipped_by(own: np.uint64, other: np.uint64, move: np.uint64) -> np.uint64:
     return flips | _outflanked(own, inner, move, _DIAGONAL) | _outflanked(own, inner, move, _ANTIDIAGONAL)
 
 
-@njit(cache=True)
+# Not cached on disk: numba crashes when it loads a function that calls itself.
+@njit
 def perft(own: np.uint64, other: np.uint64, depth: int, passed: bool) -> int:
     """Number of move sequences of length `depth`; a pass counts as a move, as in the published counts."""
     if depth == 0:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -80,5 +79,5 @@ def evaluate(logits_of: Logits, *, games: int, seed: int, device: torch.device |
         {"ply": ply, "legal_top1": float(top), "legal_mass": float(legal_mass)}
         for ply, (top, legal_mass) in enumerate(per_ply.T, start=1)
     ]
-    means = [float(np.mean(torch.cat(values).numpy())) for values in (top1, mass, losses, floors)]
-    return Legality(*means, by_ply=by_ply, games=games)
+    top1_mean, mass_mean, loss, floor = (float(torch.cat(values).mean()) for values in (top1, mass, losses, floors))
+    return Legality(top1_mean, mass_mean, loss, floor, by_ply, games)

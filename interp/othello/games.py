@@ -70,7 +70,7 @@ def _next_random(state: np.uint64) -> np.uint64:
 def _nth_set_bit(word: np.uint64, n: np.uint64) -> np.uint64:
     for _ in range(n):
         word &= word - uint64(1)
-    return lowest_bit(word)
+    return lowest_bit(word)  # type: ignore[call-arg]
 
 
 @njit(cache=True)
@@ -81,7 +81,7 @@ def _play_random(state, moves, black, mine, theirs, flipped, legal):  # type: ig
     for ply in range(PLIES):
         state += uint64(0x9E3779B97F4A7C15)
         # The high 32 bits scaled to the count: a bias below 1e-8, and no division.
-        choice = ((_next_random(state) >> uint64(32)) * popcount(options)) >> uint64(32)
+        choice = ((_next_random(state) >> uint64(32)) * popcount(options)) >> uint64(32)  # type: ignore[call-arg]
         square = _nth_set_bit(options, choice)
         move = uint64(1) << square
         flips = flipped_by(own, other, move)
@@ -169,7 +169,7 @@ def _uniform_targets(legal, token_of_square, targets):  # type: ignore[no-untype
 
 
 def uniform_targets(legal: UInt64[np.ndarray, "games plies"], vocabulary: int) -> Float32[np.ndarray, "games plies v"]:
-    """The exact next-token distribution of random play: uniform over the legal moves, all zero once the game is over."""
+    """The exact next-token distribution of random play: uniform over the legal moves, zero once the game is over."""
     targets = np.zeros((*legal.shape, vocabulary), np.float32)
     _uniform_targets(legal.reshape(-1), TOKEN_OF_SQUARE, targets.reshape(-1, vocabulary))
     return targets

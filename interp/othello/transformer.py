@@ -137,6 +137,7 @@ class OthelloTransformer(nn.Module):
         residual = residual or {}
         x = self.embed(tokens) + self.pos_embed.weight[: tokens.shape[1]]
         for layer, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
             attention = block.attention(block.norm_attention(x))
             x = x + writes[f"L{layer}A"](attention) if f"L{layer}A" in writes else x + attention
             mlp = block.mlp(block.norm_mlp(x))
@@ -157,7 +158,9 @@ def load(path: Path) -> OthelloTransformer:
             config = OthelloConfig(**json.loads((file.metadata() or {})["config"]))
             weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} holds no Othello transformer ({error}); expected a file of interp othello train") from None
+        raise UserError(
+            f"{path} holds no Othello transformer ({error}); expected a file of `interp othello train`"
+        ) from None
     model = OthelloTransformer(config)
     model.load_state_dict(weights)
     return model.eval()

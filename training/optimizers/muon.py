@@ -56,6 +56,7 @@ class Muon(torch.optim.Optimizer):
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(parameter)
             state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
+            assert parameter.grad is not None
             updates.append(parameter.grad.lerp(state["momentum"], group["momentum"]))
         rows, columns = parameters[0].shape
         scale = max(1.0, rows / columns) ** 0.5

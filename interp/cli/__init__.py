@@ -1,0 +1,1 @@
+"""The one command line, `interp`: a file a group, heavy imports only inside the commands."""
