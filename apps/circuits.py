@@ -74,7 +74,8 @@ def _trace(lab: Lab, screen: Screen) -> tuple[Screen, Circuit | None]:
 def _upper(lab: Lab, screen: Screen, circuit: Circuit | None) -> View | None:
     if not screen.ply:
         note(
-            "Play a first move on the board, or choose a game below it: the model sees moves, so it needs one to start from."
+            "Play a first move on the board, or choose a game below it: "
+            "the model sees moves, so it needs one to start from."
         )
         return None
     target.show(lab, screen)

@@ -13,7 +13,8 @@ from interp.othello.notation import format_moves
 def command_of(screen: Screen) -> str:
     """The command line that traces the same target."""
     moves = format_moves(list(screen.shown))
-    return f'interp circuits trace --moves "{moves}" --target {screen.target_text} --set {screen.set} --graph circuit.json'
+    question = f'--moves "{moves}" --target {screen.target_text} --set {screen.set}'
+    return f"interp circuits trace {question} --graph circuit.json"
 
 
 def link_of(screen: Screen) -> str:

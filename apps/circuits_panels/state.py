@@ -122,7 +122,7 @@ def open_link(params: Mapping[str, str], default: Screen, sets: Sequence[str]) -
             )
     if params.get("panel") in PANELS:
         screen = replace(screen, panel=params["panel"])
-    return replace(screen, node=params.get("node", default.node if screen == default else None)), problems
+    return replace(screen, node=params.get("node", default.node if screen == default else None) or None), problems
 
 
 def _game_of(params: Mapping[str, str], default: Screen, problems: list[str]) -> Screen:

@@ -68,7 +68,7 @@ def _outcome(result: Ablation, circuit: Circuit) -> None:
     predicted.metric("Predicted change", f"{result.predicted:+.3f}")
     measured.metric("Measured change", f"{result.measured:+.3f}")
     share.metric(
-        "Of the value", f"{result.measured / circuit.value:+.0%}" if abs(circuit.value) > 1e-9 else "–"
+        "Of the value", f"{result.measured / circuit.value:+.0%}" if abs(circuit.value) > 1e-9 else "none"
     )
     change = np.asarray(result.after) - np.asarray(result.before)
     boards = [(result.before, "Next move before"), (result.after, "after"), (change, "change")]

@@ -112,7 +112,7 @@ def _heights(nodes: pd.DataFrame, count: np.ndarray, rows: Sequence[str]) -> dic
 
 
 def _head(move: int, left: float, size: float, moves: Sequence[int]) -> dict[str, Any]:
-    name = square_name(moves[move - 1]) if 1 <= move <= len(moves) else "–"
+    name = square_name(moves[move - 1]) if 1 <= move <= len(moves) else "any"
     return {"x": left, "w": size, "name": name, "move": move}
 
 

@@ -17,7 +17,8 @@ def sums_bar(sums: Mapping[str, float], *, value: float, residual: float, unit: 
     rows = [_signed_row(name, part, limit) for name, part in sums.items()]
     exact = "adds up" if abs(residual) <= 1e-3 * limit else "does not add up"
     total = f"value {value:+.3f} {unit}".rstrip() + f" · residual {residual:+.1e} · {exact}"
-    return f'<div style="max-width:44rem">{"".join(rows)}<div style="font-size:.88rem;margin-top:.3rem">{escape(total)}</div></div>'
+    foot = f'<div style="font-size:.88rem;margin-top:.3rem">{escape(total)}</div>'
+    return f'<div style="max-width:44rem">{"".join(rows)}{foot}</div>'
 
 
 def _signed_row(name: str, part: float, limit: float) -> str:
@@ -26,8 +27,10 @@ def _signed_row(name: str, part: float, limit: float) -> str:
     return (
         '<div style="display:grid;grid-template-columns:7rem 1fr 4.2rem;gap:.5rem;align-items:center;font-size:.88rem">'
         f"<span>{escape(name)}</span>"
-        '<span style="position:relative;height:.85rem;background:linear-gradient(currentColor,currentColor) 50%/1px 100% no-repeat">'
-        f'<span style="position:absolute;left:{left:.2f}%;width:{width:.2f}%;height:100%;background:{UP if part >= 0 else DOWN}">'
+        '<span style="position:relative;height:.85rem;'
+        'background:linear-gradient(currentColor,currentColor) 50%/1px 100% no-repeat">'
+        f'<span style="position:absolute;left:{left:.2f}%;width:{width:.2f}%;height:100%;'
+        f'background:{UP if part >= 0 else DOWN}">'
         f'</span></span><span style="text-align:right">{part:+.3f}</span></div>'
     )
 

@@ -38,7 +38,8 @@ def disc_board(discs: Sequence[int], *, title: str, last: int | None = None) -> 
             if disc
             else ""
         )
-        style = "background:#2f7d55;box-shadow:inset 0 0 0 .5px #1d5639;display:flex;align-items:center;justify-content:center"
+        style = "background:#2f7d55;box-shadow:inset 0 0 0 .5px #1d5639;display:flex;"
+        style += "align-items:center;justify-content:center"
         cells.append(f'<div title="{square_name(square)}" style="{style}">{stone}</div>')
     return _frame(cells, title)
 
@@ -55,7 +56,8 @@ def _frame(cells: Sequence[str], title: str) -> str:
     for row in range(8):
         number = f'<div style="opacity:.6;align-self:center;text-align:center">{row + 1}</div>'
         rows.append(number + "".join(cells[8 * row : 8 * row + 8]))
-    grid = "display:grid;grid-template-columns:.8rem repeat(8,1fr);grid-template-rows:.9rem;grid-auto-rows:1fr;font-size:.62rem"
+    grid = "display:grid;grid-template-columns:.8rem repeat(8,1fr);grid-template-rows:.9rem;"
+    grid += "grid-auto-rows:1fr;font-size:.62rem"
     caption = "font-size:.82rem;opacity:.8;line-height:1.25;margin-bottom:.15rem"
     return (
         f'<div style="max-width:230px"><div style="{caption}">{escape(title)}</div>'
