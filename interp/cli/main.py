@@ -1,45 +1,93 @@
 """Entry point of `interp`: groups of verbs, and mistakes told on one line of standard error with exit code 2.
 
-A group's module is imported only when one of its verbs is named, and it imports torch only inside the verbs, so that
-`interp --help` answers at once.
+A file of this package holds a group. It imports torch and its like only inside the verbs, and is itself imported only
+when the group is named or listed, so that `interp --help` answers at once.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
-from typing import Any
+from importlib.util import find_spec
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command
+from typer.exceptions import TyperException
+from typer.main import get_group
 
-GROUPS = {
-    "othello": "Rules of Othello, and the transformer that learns them.",
-    "models": "Models that can be loaded: where they come from, licence, size.",
-    "dictionaries": "Sparse dictionaries: train, evaluate, look at features.",
-    "circuits": "Trace a logit, a feature or an attention score back to features.",
-}
-"""Name of each module of `interp.cli` that holds a group, and its line of help."""
+from interp.runs.errors import UserError
 
-# Typer carries its own copy of click and names only the leaf of its errors; the root is that leaf's parent.
-_CommandError: Any = typer.BadParameter.__bases__[0]
+GROUPS = ("models", "othello", "dictionaries", "circuits")
+"""Modules of `interp.cli` that hold a group as `app`."""
 
 
 class _Groups(TyperGroup):
-    """Groups that are imported when they are named."""
+    """Groups looked up among the modules of this package."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """All groups, in the order of a first day with the lab."""
-        return list(GROUPS)
+        return [name for name in GROUPS if find_spec(f"interp.cli.{name}")]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The group itself if it is asked for, else a stand-in that carries its help."""
-        if cmd_name not in GROUPS:
+        if cmd_name not in self.list_commands(ctx):
             return None
-        if ctx.params or ctx.args or cmd_name in sys.argv or _is_running(ctx):
-            return get_command(import_module(f"interp.cli.{cmd_name}").app)
-        return get_command(typer.Typer(help=GROUPS[cmd_name]))
+        group = get_group(import_module(f"interp.cli.{cmd_name}").app)
+        group.name = cmd_name
+        return group
 
 
 app = typer.Typer(cls=_Groups, no_args_is_help=True, add_completion=False)
+
+
+def _print_versions(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        from interp.runs.folder import versions
+
+        numbers = {"interp": version("interp-lab"), **versions()}
+        typer.echo("\n".join(f"{name} {number}" for name, number in numbers.items()))
+        raise typer.Exit
+
+
+@app.callback()
+def interp(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_versions, is_eager=True, help="Versions that decide a result."),
+    ] = False,
+) -> None:
+    """Look inside language models.
+
+    Every verb takes --json for one JSON object on standard output; progress goes to standard error.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits with 2 and one sentence on a mistake of the user's."""
+    # Without this, libraries draw loading bars between the user and the one line of a mistake.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except TyperException as error:
+        code = _refuse(error.format_message() or "a command is missing; --help lists them")
+    except UserError as error:
+        code = _refuse(str(error))
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("interp: stopped", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader (say, `head`) has gone; Python would complain once more while closing the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse(message: str) -> int:
+    typer.echo(f"interp: {' '.join(message.split())}", err=True)
+    return 2
+
+
+if __name__ == "__main__":
+    main()
