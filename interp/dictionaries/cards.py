@@ -257,7 +257,8 @@ class Cards:
         try:
             return pq.read_table(self.path).to_pydict()
         except (OSError, pa.ArrowInvalid) as error:
-            raise UserError(f"{self.path} holds no feature cards ({error}); expected a file of interp.dictionaries.cards") from None
+            expected = "expected a file of interp.dictionaries.cards"
+            raise UserError(f"{self.path} holds no feature cards ({error}); {expected}") from None
 
     @cached_property
     def _rows(self) -> dict[tuple[str, int], int]:

@@ -17,7 +17,7 @@ def board_heat_map(
 ) -> go.Figure:
     """Heat map of `value` by `square` (0..63); squares without a row stay blank.
 
-    An optional column `mark` puts a short text on a square. `signed` diverges at zero, otherwise the scale starts there.
+    A column `mark` puts a short text on a square. `signed` diverges at zero, otherwise the scale starts there.
     """
     require(frame, "square", "value")
     values = np.full(64, np.nan)

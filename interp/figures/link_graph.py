@@ -25,7 +25,7 @@ _BINS = 4
 
 
 def place_nodes(nodes: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
-    """`nodes` (id, row, move, weight) with `x`, `y` added: in a cell the heaviest node comes first, five side by side."""
+    """`nodes` (id, row, move, weight) with `x`, `y` added: in a cell the heaviest comes first, five side by side."""
     require(nodes, "id", "row", "move", "weight")
     order = {row: height for height, row in enumerate(rows)}
     placed = nodes.assign(size=nodes["weight"].abs()).sort_values("size", ascending=False, kind="stable")
@@ -70,7 +70,7 @@ def link_graph(
         )
     finish(figure, title=title, x="move", height=max(380, 34 * len(rows)), legend=True)
     moves = sorted(placed["move"].unique())
-    names = ["–" if move == 0 else str(move) for move in moves]
+    names = ["-" if move == 0 else str(move) for move in moves]
     figure.update_xaxes(tickvals=list(range(len(moves))), ticktext=names, showgrid=False, zeroline=False)
     figure.update_yaxes(tickvals=list(range(len(rows))), ticktext=list(rows), gridcolor=GRID, zeroline=False)
     return figure

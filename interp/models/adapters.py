@@ -30,7 +30,9 @@ def from_othello(model: OthelloTransformer) -> Network:
         qkv = block["attention.qkv.weight"].view(3, config.n_heads, config.d_head, -1).mT
         biases = block["attention.qkv.bias"].view(3, config.n_heads, config.d_head)
         W_O = block["attention.output.weight"].T.reshape(config.n_heads, config.d_head, -1)
-        attention = Attention(*qkv, W_O, *biases, block["attention.output.bias"], config.d_head**-0.5)
+        q, k, v = qkv
+        b_q, b_k, b_v = biases
+        attention = Attention(q, k, v, W_O, b_q, b_k, b_v, block["attention.output.bias"], config.d_head**-0.5)
         mlp = MLP(*block.linear("mlp.up"), *block.linear("mlp.down"), "gelu")
         layers.append(Layer(block.norm("norm_attention", 1e-5), attention, block.norm("norm_mlp", 1e-5), mlp))
     unembedding = weights["unembed.weight"].T
@@ -93,9 +95,11 @@ def _gpt2(weights: _Weights, model: Any) -> Network:
         matrices = block["attn.c_attn.weight"].view(config.n_embd, 3, config.n_head, d_head).permute(1, 2, 0, 3)
         biases = block["attn.c_attn.bias"].view(3, config.n_head, d_head)
         W_O = block["attn.c_proj.weight"].view(config.n_head, d_head, -1)
-        attention = Attention(*matrices, W_O, *biases, block["attn.c_proj.bias"], d_head**-0.5)
-        names = ("mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight", "mlp.c_proj.bias")
-        mlp = MLP(*(block[name] for name in names), _activation(config.activation_function))
+        q, k, v = matrices
+        b_q, b_k, b_v = biases
+        attention = Attention(q, k, v, W_O, b_q, b_k, b_v, block["attn.c_proj.bias"], d_head**-0.5)
+        up, down = ((block[f"mlp.{name}.weight"], block[f"mlp.{name}.bias"]) for name in ("c_fc", "c_proj"))
+        mlp = MLP(*up, *down, _activation(config.activation_function))
         eps = config.layer_norm_epsilon
         layers.append(Layer(block.norm("ln_1", eps), attention, block.norm("ln_2", eps), mlp))
     embedding, positions = weights["transformer.wte.weight"], weights["transformer.wpe.weight"]
@@ -134,7 +138,9 @@ def _neox(weights: _Weights, model: Any) -> Network:
         biases = b.view(heads, 3, d_head).transpose(0, 1)
         W_O, b_O = block.linear("attention.dense")
         by_head = W_O.view(heads, d_head, -1)
-        attention = Attention(*matrices, by_head, *biases, b_O, d_head**-0.5, rotary)
+        q, k, v = matrices
+        b_q, b_k, b_v = biases
+        attention = Attention(q, k, v, by_head, b_q, b_k, b_v, b_O, d_head**-0.5, rotary)
         up, down = block.linear("mlp.dense_h_to_4h"), block.linear("mlp.dense_4h_to_h")
         norms = [block.norm(name, config.layer_norm_eps) for name in ("input_layernorm", "post_attention_layernorm")]
         mlp = MLP(*up, *down, _activation(config.hidden_act))

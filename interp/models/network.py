@@ -100,7 +100,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class MLP:
-    """hidden = (x W_in + b_in) * gate; the gate is act(x W_gate + b_gate), or act(z) / z of the hidden pre-activation z.
+    """hidden = (x W_in + b_in) * gate; the gate is act(x W_gate + b_gate), or act(z) / z of the pre-activation z.
 
     Either way the MLP is linear in `x W_in + b_in` once its gate is held fixed: that is the approximate direct
     contribution of He et al. (their ADC), extended to gated MLPs.

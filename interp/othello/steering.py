@@ -75,10 +75,16 @@ def edit_cases(operation: Operation, *, count: int, seed: int, ply: int) -> Edit
             before = _MINE if mine >> square & 1 else _THEIRS
             after = _EMPTY if operation == "erase" else 1 - before
             rows.append((game, square, before, after, new))
-    index, square, before, after, new = (np.array(column, dtype=np.uint64) for column in zip(*rows, strict=True))
-    inputs = torch.from_numpy(tokens(games.moves[index.astype(np.int64), :ply]))
-    states = (torch.from_numpy(column.astype(np.int64)) for column in (square, before, after))
-    return EditCases(inputs, *states, torch.from_numpy(unpack(new)[:, SQUARE_OF_TOKEN]))
+    chosen, squares, states_before, states_after, legal_after = zip(*rows, strict=True)
+    inputs = torch.from_numpy(tokens(games.moves[list(chosen), :ply]))
+    legal_mask = unpack(np.array(legal_after, dtype=np.uint64))[:, SQUARE_OF_TOKEN]
+    return EditCases(
+        inputs,
+        torch.tensor(squares),
+        torch.tensor(states_before),
+        torch.tensor(states_after),
+        torch.from_numpy(legal_mask),
+    )
 
 
 def _legal(own: int, other: int) -> int:
