@@ -1,0 +1,1 @@
+"""Circuits: exact attribution of logits, features and attention scores to dictionary features, and its tests."""
