@@ -141,9 +141,8 @@ class OthelloLab:
 
     def inputs(self, moves: Sequence[int], target: str, set_name: str, node: str) -> pd.DataFrame:
         """All direct inputs of a node or of the target."""
-        from interp.circuits.grammar import node_target
-
         from interp.circuits.attribution import attribute
+        from interp.circuits.grammar import node_target
 
         decomposed, goal = self._target(moves, target, set_name)
         is_feature = node.startswith("L") and "/" in node

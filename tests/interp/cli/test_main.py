@@ -28,7 +28,7 @@ def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("othello", "check", "--moves", "f5 a1"), "a1 at ply 2 is illegal: the legal moves there are d6 f4 f6"),
+        (("othello", "check", "--moves", "f5 a1"), "a1 at ply 2 is illegal: the legal moves there are f4 d6 f6"),
         (("othello", "check", "--moves", "z9"), "'z9' is no square"),
         (("othello", "perft", "--depth", "x"), "Invalid value for '--depth'"),
         (("othello", "perft", "--depth", "0"), "Invalid value for '--depth'"),

@@ -1,0 +1,1 @@
+"""Run folders, the one resumable training loop, devices, progress: what every long job shares."""

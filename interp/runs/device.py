@@ -1,0 +1,29 @@
+"""Which device a job runs on, and in which precision."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+from interp.runs.errors import UserError
+
+
+def resolve(device: str = "auto") -> torch.device:
+    """The device named by `device`; "auto" prefers CUDA, then CPU. Raises UserError for a device that is absent."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        raise UserError(f"unknown device '{device}': accepted are auto, cpu, cuda, cuda:0, ...") from None
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device '{device}' was asked for but this machine has no CUDA device; use cpu or auto")
+    return resolved
+
+
+def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """bfloat16 autocast on CUDA; nothing on CPU, where most processors run bfloat16 far slower than float32."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
