@@ -1,0 +1,141 @@
+"""Recursive tracing: from a target down to the embeddings, one site at a time.
+
+1. Attribute the target; a source's influence is its share of the |contributions|, biases included.
+2. Go down the sites. All readers of a site lie above it, so when a site is reached its features' influence is final:
+   influence(s) = sum over readers t of influence(t) * |contribution(s -> t)| / sum |contributions to t|.
+   This is circuit-tracer's sum over powers of the normalised adjacency, in one pass since the graph has an order.
+3. Features with enough influence become targets themselves, all of a site in one batch of rows.
+4. Prune (`interp.circuits.graph`).
+
+Only features are expanded: embeddings, decoder biases and errors are leaves, and the share that ends in errors is the
+part of the circuit that the dictionaries do not explain.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from interp.circuits.attribution import Row, attribute, contributions
+from interp.circuits.decomposition import Decomposition
+from interp.circuits.graph import Graph, prune
+from interp.circuits.naming import BIAS_ID, describe
+from interp.circuits.readouts import feature_readouts
+from interp.circuits.sources import Kind
+from interp.circuits.targets import FeatureTarget, Target
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """How far to follow a circuit and how much of it to keep."""
+
+    expand: float = 0.002
+    """A feature becomes a target itself if at least this share of the influence flows through it."""
+    max_per_site: int = 24
+    """Most features expanded at a site."""
+    nodes: float = 0.8
+    """Share of the influence that the kept nodes hold."""
+    edges: float = 0.98
+    """Share of the kept nodes' edge influence that the kept edges hold."""
+    max_nodes: int = 250
+    """Most nodes kept, whatever their share."""
+
+
+@torch.no_grad()
+def trace(d: Decomposition, target: Target, *, pruning: Pruning | None = None) -> Graph:
+    """The circuit of a target. Its `sums` are those of the target's own row and are exact whatever was pruned."""
+    began, pruning = time.perf_counter(), pruning or Pruning()
+    row = attribute(d, target)
+    expansion = _expand(d, row, pruning)
+    graph = _assemble(d, row, expansion, pruning, began)
+    return prune(graph, nodes=pruning.nodes, edges=pruning.edges, max_nodes=pruning.max_nodes)
+
+
+@dataclass
+class _Expansion:
+    """Influence of every source and of the constants, and the rows of all expanded targets."""
+
+    influence: Tensor
+    bias_influence: float
+    targets: list[Tensor]
+    """Source numbers of expanded targets, batch by batch; -1 for the root."""
+    rows: list[Tensor]
+    biases: list[Tensor]
+
+    def add(self, sources: Tensor, rows: Tensor, bias: Tensor, influence: Tensor) -> None:
+        """Record a batch of rows and pass the targets' influence on to their inputs."""
+        total = (rows.abs().sum(1) + bias.abs()).clamp_min(1e-30)
+        self.influence += (influence / total) @ rows.abs()
+        self.bias_influence += float((influence / total) @ bias.abs())
+        self.targets.append(sources)
+        self.rows.append(rows)
+        self.biases.append(bias)
+
+
+def _expand(d: Decomposition, root: Row, pruning: Pruning) -> _Expansion:
+    expansion = _Expansion(torch.zeros_like(root.contributions), 0.0, [], [], [])
+    bias = root.contributions.new_tensor([sum(root.biases.values())])
+    expansion.add(torch.tensor([-1], device=bias.device), root.contributions[None], bias, torch.ones_like(bias))
+    is_feature = d.sources.kind == Kind.FEATURE
+    for order in range(len(d.network.sites), 0, -1):
+        here = (is_feature & (d.sources.order == order) & (expansion.influence >= pruning.expand)).nonzero()[:, 0]
+        if not len(here):
+            continue
+        largest = expansion.influence[here].topk(min(pruning.max_per_site, len(here))).indices
+        here = here[largest]
+        site = d.network.sites[order - 1]
+        places = zip(d.sources.index[here].tolist(), d.sources.position[here].tolist(), strict=True)
+        readouts = feature_readouts(d, [FeatureTarget(site, index, position) for index, position in places])
+        bias = torch.stack(list(readouts.biases.values())).sum(0)
+        expansion.add(here, contributions(d, readouts), bias, expansion.influence[here])
+    return expansion
+
+
+def _assemble(d: Decomposition, root: Row, expansion: _Expansion, pruning: Pruning, began: float) -> Graph:
+    """Number the nodes (target, strongest sources, constants) and gather the edges among them."""
+    count = min(2 * pruning.max_nodes, int((expansion.influence > 0).sum()))
+    sources = expansion.influence.topk(count).indices.sort().values
+    number = torch.full((len(expansion.influence) + 1,), -1, device=sources.device)
+    number[sources] = torch.arange(1, count + 1, device=sources.device)
+    number[-1] = 0  # the root's source number is -1
+    targets, rows = torch.cat(expansion.targets), torch.cat(expansion.rows)
+    bias = torch.cat(expansion.biases)
+    upper = number[targets]
+    share = torch.cat([torch.ones_like(bias[:1]), expansion.influence[targets[1:]]])
+    share = share / (rows.abs().sum(1) + bias.abs()).clamp_min(1e-30)
+    weights = torch.cat([rows[:, sources], bias[:, None]], 1)[upper >= 0]
+    share, upper = share[upper >= 0], upper[upper >= 0]
+    row, column = weights.nonzero(as_tuple=True)
+    weight = weights[row, column]
+    nodes = _node_table(d, root, expansion, sources)
+    arrays = (column + 1, upper[row], weight, weight.abs() * share[row])
+    edges = (array.cpu().numpy() for array in arrays)
+    return Graph(
+        root.target.text, root.value, root.sums, root.residual, nodes, *edges, seconds=time.perf_counter() - began
+    )
+
+
+def _node_table(d: Decomposition, root: Row, expansion: _Expansion, sources: Tensor) -> pd.DataFrame:
+    moves = getattr(root.target, "position", getattr(root.target, "query", 0)) + 1
+    text = root.target.text
+    first = _special(text, "target", "target", moves, text, 0.0, 1.0)
+    constants = sum(root.biases.values())
+    last = _special(BIAS_ID, "bias", "embed", 0, "biases of the targets", constants, expansion.bias_influence)
+    middle = describe(d, sources).assign(
+        contribution=root.contributions[sources].cpu().numpy(), influence=expansion.influence[sources].cpu().numpy()
+    )
+    return pd.concat([first, middle.astype({"activation": float}), last], ignore_index=True)
+
+
+def _special(
+    name: str, kind: str, row: str, move: int, label: str, contribution: float, influence: float
+) -> pd.DataFrame:
+    """One row of the node table for what is no source."""
+    values = (name, kind, row, move, None, -1, label, np.nan, contribution, influence)
+    columns = ["id", "kind", "row", "move", "site", "index", "label", "activation", "contribution", "influence"]
+    return pd.DataFrame([values], columns=columns).astype({"site": object})
