@@ -76,7 +76,7 @@ def attention_pairs(d: Decomposition, target: AttentionTarget) -> AttentionPairs
     query_group, key_group = _groups(d, query_sources), _groups(d, key_sources)
     joint = torch.minimum(query_group[:, None], key_group)
     sums = {name: float(matrix.double()[joint == code].sum()) for code, name in enumerate(_PRECEDENCE)}
-    names = node_ids(d, query_sources) + [BIAS_ID], node_ids(d, key_sources) + [BIAS_ID]
+    names = [*node_ids(d, query_sources), BIAS_ID], [*node_ids(d, key_sources), BIAS_ID]
     return AttentionPairs(matrix, query_sources, key_sources, *names, sums, float(score_of(d.record, weights, target)))
 
 

@@ -88,7 +88,7 @@ class Run:
         )
         if changed:
             was = ", ".join(f"{key} {before.get(key)} (now {now.get(key)})" for key in changed)
-            raise UserError(f"{self.path} holds a run with other settings: {was}; choose another --out or the same settings")
+            raise UserError(f"{self.path} holds a run with other settings: {was}; take the same or another --out")
 
     @property
     def checkpoint(self) -> Path:
