@@ -15,6 +15,10 @@ from accelerate import PartialState
 from torch import Tensor
 
 from interp.dictionaries.bank import Bank, Objective, resample
+from interp.dictionaries.base import Dictionary
+from interp.dictionaries.relu import ReluDictionary
+from interp.dictionaries.sets import DictionarySet
+from interp.dictionaries.topk import TopKDictionary
 from interp.othello.games import PLIES, random_games, tokens
 from interp.othello.transformer import OthelloTransformer
 from interp.runs.loop import Job
@@ -99,3 +103,48 @@ class OthelloDictionaryJob(Job):
         """Features that did not fire within the last `dead_after` positions, by site."""
         dead = (self.module.since_fired >= self.settings.dead_after).sum(-1)
         return {"dead": dict(zip(self.model.sites, dead.tolist(), strict=True))}
+
+    def dictionaries(self) -> DictionarySet:
+        """The bank's dictionaries, acting on raw activations: the sites' scales are folded into the biases."""
+        found: dict[str, Dictionary] = {}
+        kind: type[Dictionary] = TopKDictionary if self.settings.k else ReluDictionary
+        for number, site in enumerate(self.model.sites):
+            bank, scale = self.module, self.module.scale[number]
+            dictionary = kind(self._config(kind, site))
+            dictionary.load_state_dict(
+                {
+                    "W_enc": bank.encoder[number].T.contiguous(),
+                    "b_enc": bank.encoder_bias[number] / scale,
+                    "W_dec": bank.decoder[number],
+                    "b_dec": bank.decoder_bias[number] / scale,
+                }
+            )
+            found[site] = dictionary.eval().requires_grad_(False)
+        return DictionarySet(found)
+
+    def _config(self, kind: type[Dictionary], site: str) -> dict[str, Any]:
+        hook = f"blocks.{site[1:-1]}.hook_{'attn' if site.endswith('A') else 'mlp'}_out"
+        shared: dict[str, Any] = {
+            "architecture": kind.architecture,
+            "d_in": self.model.config.d_model,
+            "d_sae": self.settings.d_sae,
+            "dtype": "float32",
+            "device": "cpu",
+            "apply_b_dec_to_input": True,
+            "normalize_activations": "none",
+            "reshape_activations": "none",
+            "metadata": {"model_name": "othello", "hook_name": hook},
+        }
+        return shared | ({"k": self.settings.k, "rescale_acts_by_decoder_norm": False} if self.settings.k else {})
+
+
+def train(settings: DictionaryTraining, model: OthelloTransformer, out: Path, *, device: str = "auto") -> DictionarySet:
+    """Train, or go on with, the run at `out`; write the set to `out/set` and return it."""
+    job = OthelloDictionaryJob(settings, model, resolve(device))
+    run = Run.open(out, config=asdict(settings), seed=settings.seed, primary=PartialState().is_main_process)
+    results = fit(job, run, settings.schedule)
+    dictionaries = job.dictionaries()
+    if run.primary:
+        dictionaries.save(out / "set")
+        run.finish(results)
+    return dictionaries

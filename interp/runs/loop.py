@@ -42,7 +42,7 @@ class Job(ABC):
     def backward(self, step: int) -> dict[str, float | Tensor]:
         """Compute this process's share of the loss at `step` and set every parameter's gradient; return metrics."""
 
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int) -> None:  # noqa: B027 - most jobs need nothing here
         """Called when the parameters have been updated (to renormalise, count, ...)."""
 
     def evaluate(self) -> dict[str, Any]:

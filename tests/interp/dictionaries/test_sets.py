@@ -1,0 +1,64 @@
+"""Folding the bank's scales changes nothing, files survive bit for bit, and a perfect set costs nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from interp.dictionaries import DictionarySet, load_set
+from interp.dictionaries.bank import select
+from interp.dictionaries.evaluate import evaluate_set
+from interp.dictionaries.jumprelu import JumpReluDictionary
+from interp.dictionaries.relu import ReluDictionary
+from interp.dictionaries.saelens import load_dictionary, save_dictionary
+from interp.dictionaries.train import DictionaryTraining, OthelloDictionaryJob
+from interp.othello.transformer import OthelloConfig, OthelloTransformer
+from interp.runs.errors import UserError
+
+MODEL = OthelloTransformer(OthelloConfig(n_layers=1), generator=torch.Generator().manual_seed(0)).eval()
+
+
+def test_taken_out_of_the_bank_a_dictionary_computes_the_same() -> None:
+    job = OthelloDictionaryJob(DictionaryTraining(d_sae=256, k=4), MODEL, torch.device("cpu"))
+    bank = job.module
+    x = torch.randn(50, 128, generator=torch.Generator().manual_seed(1)) * 0.1
+    for number, dictionary in enumerate(job.dictionaries().values()):
+        scaled = x * bank.scale[number] - bank.decoder_bias[number]
+        acts = select(scaled @ bank.encoder[number].T + bank.encoder_bias[number], 4)
+        expected = (acts @ bank.decoder[number] + bank.decoder_bias[number]) / bank.scale[number]
+        torch.testing.assert_close(dictionary(x).reconstruction, expected, atol=1e-6, rtol=1e-4)
+        assert (dictionary(x).acts > 0).sum(-1).max() <= 4
+
+
+def test_round_trip_is_bit_exact(tmp_path: Path) -> None:
+    config = {"architecture": "jumprelu", "d_in": 8, "d_sae": 16, "apply_b_dec_to_input": False, "metadata": {"a": 1}}
+    dictionary = JumpReluDictionary(config)
+    for parameter in dictionary.parameters():
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
+    save_dictionary(dictionary, tmp_path / "L0A")
+    again = load_dictionary(tmp_path / "L0A")
+    assert again.config == config
+    assert all(torch.equal(a, b) for a, b in zip(dictionary.parameters(), again.parameters(), strict=True))
+    assert list(load_set(tmp_path)) == ["L0A"]
+    (tmp_path / "L0A" / "cfg.json").write_text(json.dumps({**config, "architecture": "gated"}))
+    with pytest.raises(UserError, match="kind 'gated'"):
+        load_dictionary(tmp_path / "L0A")
+    with pytest.raises(UserError, match="no dictionary set 'absent'"):
+        load_set("absent")
+
+
+def test_identity_recovers_everything_and_an_empty_dictionary_nothing() -> None:
+    config = {"architecture": "standard", "d_in": 128, "d_sae": 256, "apply_b_dec_to_input": False}
+    identity, empty = ReluDictionary(config), ReluDictionary(config)
+    signed = torch.cat([torch.eye(128), -torch.eye(128)])
+    with torch.no_grad():
+        identity.W_enc.copy_(signed.T)
+        identity.W_dec.copy_(signed)
+    result = evaluate_set(MODEL, DictionarySet({"L0M": empty, "L0A": identity}), games=3, seed=1)
+    whole, nothing = result.sites
+    assert whole["site"] == "L0A" and whole["loss_recovered"] == pytest.approx(1, abs=1e-3)
+    assert whole["explained_variance"] == pytest.approx(1) and whole["antipodal"] > 0.95
+    assert nothing["loss_recovered"] == pytest.approx(0, abs=1e-6) and nothing["l0"] == 0
