@@ -21,7 +21,7 @@ _ATTEMPTS = [
 def test_this_process_reaches_loopback_only() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname(), timeout=5).close()
-    with pytest.raises(Exception, match="allowed|blocked"):
+    with pytest.raises(Exception, match=r"allowed|blocked"):
         socket.create_connection(_FOREIGN, timeout=2)
 
 

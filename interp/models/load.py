@@ -1,0 +1,109 @@
+"""One way to get a model: a shipped name, a path, a Hugging Face id, or a transformers model that is loaded already.
+
+The network is touched only for a Hugging Face id (`owner/name`), and then only by transformers.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from interp.models.gguf import converted
+from interp.models.registry import SHIPPED, shipped_path
+from interp.othello import transformer as othello
+from interp.runs.device import resolve
+from interp.runs.errors import UserError
+
+if TYPE_CHECKING:
+    from interp.models.bridge import LanguageModel
+    from interp.models.embedder import SentenceEmbedder
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+def load(
+    name_or_path: str | Path | torch.nn.Module, *, tokenizer: Any = None, device: str = "auto"
+) -> LanguageModel | SentenceEmbedder | othello.OthelloTransformer | Any:
+    """Load a model.
+
+    Args:
+        name_or_path: a name of `interp.models.registry.SHIPPED`; a folder in transformers' format, a GGUF file or a
+            file of `interp othello train`; an id on the Hugging Face Hub; or a transformers causal language model.
+        tokenizer: for a model that is passed in, its tokenizer; otherwise the one that comes with the model.
+        device: auto, cpu, cuda, cuda:0, ...
+
+    Returns:
+        A language model as `LanguageModel`, the Othello transformer as a plain module, the sentence embedder as
+        `SentenceEmbedder`, the dependency parser as a spaCy pipeline.
+
+    Raises:
+        UserError: if there is no such model, it cannot be read, or it fails the self-check.
+    """
+    where = resolve(device)
+    if isinstance(name_or_path, torch.nn.Module):
+        return _wrap_loaded(name_or_path, tokenizer, where)
+    name = str(name_or_path)
+    if name in SHIPPED:
+        return _load_shipped(name, where)
+    path = Path(name)
+    if path.exists():
+        return _load_path(path, where)
+    if _HUB_ID.fullmatch(name) and not path.parent.exists():
+        return _load_transformers(name, name=name, device=where, local=False)
+    raise UserError(
+        f"there is no model '{name}': accepted are {', '.join(SHIPPED)}, an existing path, or a Hugging Face id owner/name"
+    )
+
+
+def _load_shipped(name: str, device: torch.device) -> Any:
+    path, kind = shipped_path(name), SHIPPED[name].kind
+    if kind == "Othello transformer":
+        return othello.load(path).to(device)
+    if kind == "language model":
+        return _load_transformers(str(converted(path)), name=name, device=device, local=True)
+    if kind == "sentence embedder":
+        from interp.models.embedder import load_embedder
+
+        return load_embedder(path, device=device)
+    import spacy
+
+    return spacy.load(path)
+
+
+def _load_path(path: Path, device: torch.device) -> Any:
+    if path.is_dir() and (path / "config.json").exists():
+        return _load_transformers(str(path), name=path.name, device=device, local=True)
+    if path.suffix == ".gguf":
+        return _load_transformers(str(converted(path)), name=path.stem, device=device, local=True)
+    if path.suffix == ".safetensors":
+        return othello.load(path).to(device)
+    raise UserError(
+        f"{path} is no model: accepted are a folder with config.json, a .gguf file, or a .safetensors file "
+        "of interp othello train"
+    )
+
+
+def _load_transformers(source: str, *, name: str, device: torch.device, local: bool) -> LanguageModel:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from interp.models.bridge import wrap
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
+        model = AutoModelForCausalLM.from_pretrained(source, local_files_only=local, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"'{name}' cannot be loaded as a causal language model: {reason}") from None
+    return wrap(model, tokenizer, name=name, device=device)
+
+
+def _wrap_loaded(model: torch.nn.Module, tokenizer: Any, device: torch.device) -> LanguageModel:
+    from interp.models.bridge import wrap
+
+    if not hasattr(model, "config") or tokenizer is None:
+        raise UserError("a model that is passed in must be a transformers causal language model, with tokenizer=...")
+    name = getattr(model, "name_or_path", "") or type(model).__name__
+    return wrap(model, tokenizer, name=name, device=device)
