@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -77,10 +78,14 @@ def _pair_heat(pairs: pd.DataFrame) -> None:
     chart(pair_heat_map(pairs, top=10), key="pair_heat")
 
 
+def _select(node: str, now: Screen) -> Screen:
+    return replace(now, node=node)
+
+
 def _on_pair(sides: list[tuple[str, str]], known: set[str]) -> None:
     rows = st.session_state["pairs"]["selection"]["rows"]
     if rows and rows[0] < len(sides):
         for node in sides[rows[0]]:
             if node in known:
-                attempt(lambda now, found=node: replace(now, node=found))
+                attempt(partial(_select, node))
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from apps.circuits_panels.lab import Lab, Reading
-from apps.circuits_panels.session import attempt, bind, current, presets, reading
+from apps.circuits_panels.session import attempt, bind, presets, reading
 from apps.circuits_panels.state import Screen, Target, at_ply, legal_at, load_game, play, undo
 from interp.othello.games import random_games, replay, squares_of, unpack
 from interp.othello.notation import CENTRE, format_moves, parse_square, square_name
@@ -214,7 +215,11 @@ def _on_moves() -> None:
     attempt(lambda now: load_game(now, st.session_state["moves"]))
 
 
+def _open_preset(screen: Screen, now: Screen) -> Screen:
+    return replace(screen, set=now.set, panel=now.panel)
+
+
 def _on_preset() -> None:
     for preset in presets():
         if preset.name == st.session_state["preset"]:
-            attempt(lambda now, chosen=preset: replace(chosen.screen, set=now.set, panel=current().panel))
+            attempt(partial(_open_preset, preset.screen))

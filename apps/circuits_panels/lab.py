@@ -81,10 +81,16 @@ class Lab(Protocol):
     """Write sites from L0A on."""
     heads: int
     """Heads a layer."""
-    features: int
-    """Features a dictionary."""
-    notice: str
-    """A sentence on what is missing, or empty."""
+
+    @property
+    def features(self) -> int:
+        """Features a dictionary."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """A sentence on what is missing, or empty."""
+        ...
 
     def read(self, moves: Sequence[int]) -> Reading:
         """The model's view after the moves."""

@@ -45,7 +45,7 @@ def as_drawn(nodes: pd.DataFrame, sites: Sequence[str]) -> pd.DataFrame:
 class OthelloLab:
     """Everything that the panels ask for, answered by the library."""
 
-    sets = ("topk", "l1")
+    sets: tuple[str, ...] = ("topk", "l1")
 
     def __init__(self) -> None:
         """Raises UserError if the shipped weights cannot be read."""
@@ -133,10 +133,10 @@ class OthelloLab:
         graph = self._graph(moves, target, set_name)
         names = [square_name(move) for move in moves]
         slug = target.replace(":", "-").replace("/", "-").replace("@", "-at-").replace(",", "-").lower()
-        decomposed = self._decomposed(tuple(moves), set_name)
+        decomposed, goal = self._target(moves, target, set_name)
         prompt = format_moves(list(moves))
         return neuronpedia(
-            graph, decomposed, slug=slug, scan=f"othello-{set_name}", prompt=prompt, prompt_tokens=names
+            graph, decomposed, goal, slug=slug, scan=f"othello-{set_name}", prompt=prompt, prompt_tokens=names
         )
 
     def inputs(self, moves: Sequence[int], target: str, set_name: str, node: str) -> pd.DataFrame:

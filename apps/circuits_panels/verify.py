@@ -18,7 +18,9 @@ from interp.runs.errors import UserError
 def candidates(view: View, selected: str | None) -> list[str]:
     """Nodes that can be scaled, the most influential first; the selected one leads."""
     ids = view.nodes.loc[view.nodes["kind"].isin(["feature", "error"]), "id"].head(60).tolist()
-    return [selected, *[node for node in ids if node != selected]] if selected in ids else ids
+    if selected is None or selected not in ids:
+        return ids
+    return [selected, *[node for node in ids if node != selected]]
 
 
 def show(lab: Lab, screen: Screen, circuit: Circuit, view: View) -> None:

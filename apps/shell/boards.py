@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+
 from interp.othello.notation import square_name
 
 _UP, _DOWN = "31,120,200", "224,102,47"
 
 
-def heat_board(values: Sequence[float], *, title: str, unit: str = "") -> str:
+def heat_board(values: Sequence[float] | np.ndarray, *, title: str, unit: str = "") -> str:
     """HTML of 64 values; the opacity of a square goes with its size."""
     limit = max((abs(value) for value in values if value == value), default=0.0) or 1.0
     cells = []

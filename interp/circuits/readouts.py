@@ -33,13 +33,13 @@ class Readouts(NamedTuple):
 
     sites_read: int
     """How many sites, in order of writing, the targets' module reads."""
-    target: Int[Tensor, read]
+    target: Int[Tensor, " read"]
     """Which target each read vector belongs to."""
-    position: Int[Tensor, read]
+    position: Int[Tensor, " read"]
     reads: Float[Tensor, "read d_model"]
-    biases: dict[str, Float[Tensor, target]]
+    biases: dict[str, Float[Tensor, " target"]]
     """Bias terms by name."""
-    value: Float[Tensor, target]
+    value: Float[Tensor, " target"]
     """The true value, computed from the record without the decomposition."""
 
 
@@ -83,7 +83,7 @@ def feature_readouts(d: Decomposition, targets: Sequence[FeatureTarget]) -> Read
 
 
 def attention_reads(
-    d: Decomposition, site: str, index: Int[Tensor, target], position: Int[Tensor, target]
+    d: Decomposition, site: str, index: Int[Tensor, " target"], position: Int[Tensor, " target"]
 ) -> Float[Tensor, "head target pos d_model"]:
     """The read vectors of attention-site features by head; zero after each target's own position."""
     layer, record = d.network.layers[int(site[1:-1])], d.record.layers[int(site[1:-1])]
@@ -150,7 +150,7 @@ def _encoder_biases(d: Decomposition, site: str, index: Tensor) -> dict[str, Ten
     return biases
 
 
-def pre_activations(d: Decomposition, site: str, index: Tensor, position: Tensor) -> Float[Tensor, target]:
+def pre_activations(d: Decomposition, site: str, index: Tensor, position: Tensor) -> Float[Tensor, " target"]:
     """The features' pre-activations in the run itself."""
     return pre_activations_of(d, d.record, site, index, position)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -46,10 +46,35 @@ GROUPS = {
 class SparseDictionary(Protocol):
     """What tracing needs of a dictionary; those of `interp.dictionaries` have it."""
 
-    W_enc: Tensor
-    b_enc: Tensor
-    W_dec: Tensor
-    b_dec: Tensor
+    @property
+    def architecture(self) -> str:
+        """SAELens' name of the kind."""
+        ...
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The content of SAELens' `cfg.json`."""
+        ...
+
+    @property
+    def W_enc(self) -> Tensor:
+        """[d_in, d_sae]."""
+        ...
+
+    @property
+    def b_enc(self) -> Tensor:
+        """[d_sae]."""
+        ...
+
+    @property
+    def W_dec(self) -> Tensor:
+        """[d_sae, d_model]."""
+        ...
+
+    @property
+    def b_dec(self) -> Tensor:
+        """[d_model]."""
+        ...
 
     def encode(self, x: Tensor) -> Tensor:
         """Activations [*rows, d_sae] of what the dictionary reads."""
@@ -60,13 +85,13 @@ class Sources(NamedTuple):
     """All source vectors of a prompt, sorted by position and then by order of writing."""
 
     vectors: Float[Tensor, "source d_model"]
-    kind: Int[Tensor, source]
-    order: Int[Tensor, source]
+    kind: Int[Tensor, " source"]
+    order: Int[Tensor, " source"]
     """0 for embeddings, 1 + index of the site otherwise."""
-    index: Int[Tensor, source]
+    index: Int[Tensor, " source"]  # type: ignore[assignment]
     """Feature number, -1 for other kinds."""
-    position: Int[Tensor, source]
-    activation: Float[Tensor, source]
+    position: Int[Tensor, " source"]
+    activation: Float[Tensor, " source"]
     """c_k of a feature, NaN for other kinds."""
     starts: np.ndarray
     """[pos, sites + 2]: sources of position p and order < o are `starts[p, 0] : starts[p, o]`."""
@@ -110,12 +135,12 @@ def dictionary_input(dictionary: SparseDictionary, site: str, record: Record) ->
 
 def is_transcoder(dictionary: SparseDictionary) -> bool:
     """Whether a dictionary reads the MLP's input rather than what it decomposes (SAELens' architecture names)."""
-    return "transcoder" in str(getattr(getattr(dictionary, "cfg", None), "architecture", ""))
+    return "transcoder" in dictionary.architecture
 
 
 def centres_input(dictionary: SparseDictionary) -> bool:
     """Whether the decoder bias is subtracted before encoding (SAELens' `apply_b_dec_to_input`)."""
-    return bool(getattr(getattr(dictionary, "cfg", None), "apply_b_dec_to_input", False))
+    return bool(dictionary.config["apply_b_dec_to_input"])
 
 
 _Part = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]

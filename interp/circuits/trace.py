@@ -114,9 +114,10 @@ def _assemble(d: Decomposition, root: Row, expansion: _Expansion, pruning: Pruni
     weight = weights[row, column]
     nodes = _node_table(d, root, expansion, sources)
     arrays = (column + 1, upper[row], weight, weight.abs() * share[row])
-    edges = (array.cpu().numpy() for array in arrays)
+    source, target, weight_of, influence = (array.cpu().numpy() for array in arrays)
+    seconds = time.perf_counter() - began
     return Graph(
-        root.target.text, root.value, root.sums, root.residual, nodes, *edges, seconds=time.perf_counter() - began
+        root.target.text, root.value, root.sums, root.residual, nodes, source, target, weight_of, influence, seconds
     )
 
 
@@ -132,9 +133,7 @@ def _node_table(d: Decomposition, root: Row, expansion: _Expansion, sources: Ten
     return pd.concat([first, middle.astype({"activation": float}), last], ignore_index=True)
 
 
-def _special(
-    name: str, kind: str, row: str, move: int, label: str, contribution: float, influence: float
-) -> pd.DataFrame:
+def _special(name: str, kind: str, row: str, move: int, label: str, contribution: float, influence: float) -> pd.DataFrame:
     """One row of the node table for what is no source."""
     values = (name, kind, row, move, None, -1, label, np.nan, contribution, influence)
     columns = ["id", "kind", "row", "move", "site", "index", "label", "activation", "contribution", "influence"]

@@ -26,11 +26,11 @@ ROWS_AT_ONCE = 512  # pre-activations of 12 sites then stay near the last-level 
 class StepSums(NamedTuple):
     """Means over one step, each [site]."""
 
-    squared_error: Float[Tensor, site]
+    squared_error: Float[Tensor, " site"]
     """Mean squared norm of the reconstruction error, in the bank's scaled units."""
-    l0: Float[Tensor, site]
+    l0: Float[Tensor, " site"]
     """Mean active features a position."""
-    l1: Float[Tensor, site]
+    l1: Float[Tensor, " site"]
     """Mean summed activation a position."""
 
 

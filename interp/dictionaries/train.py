@@ -7,7 +7,8 @@ result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +22,9 @@ from interp.dictionaries.sets import DictionarySet
 from interp.dictionaries.topk import TopKDictionary
 from interp.othello.games import PLIES, random_games, tokens
 from interp.othello.transformer import OthelloTransformer
-from interp.runs.loop import Job
+from interp.runs.device import resolve
+from interp.runs.folder import Run
+from interp.runs.loop import Job, fit
 from interp.runs.schedule import Schedule
 
 _SCALE_GAMES = 200
