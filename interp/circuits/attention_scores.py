@@ -31,9 +31,9 @@ class AttentionPairs(NamedTuple):
     """A score by pairs of sources; the last row and column are the biases of query and key."""
 
     matrix: Float[Tensor, "query key"]
-    query_sources: Int[Tensor, query-1]
+    query_sources: Int[Tensor, " query" - 1]
     """Source numbers of the rows but the last."""
-    key_sources: Int[Tensor, key-1]
+    key_sources: Int[Tensor, " key" - 1]
     query_ids: list[str]
     key_ids: list[str]
     sums: dict[str, float]
@@ -48,12 +48,10 @@ class AttentionPairs(NamedTuple):
         query = [self.query_ids[row] for row in rows.tolist()]
         key = [self.key_ids[column] for column in columns.tolist()]
         contribution = flat.cpu()[best].tolist()
-        return pd.DataFrame(
-            {"query": query, "key": key, "query_id": query, "key_id": key, "contribution": contribution}
-        )
+        return pd.DataFrame({"query": query, "key": key, "query_id": query, "key_id": key, "contribution": contribution})
 
 
-def key_weights(d: Decomposition, target: AttentionTarget) -> Float[Tensor, pos]:
+def key_weights(d: Decomposition, target: AttentionTarget) -> Float[Tensor, " pos"]:
     """Factors on the scores of each key that make up the target."""
     weights = torch.zeros_like(d.record.final_scale)
     weights[target.key] = 1
@@ -80,7 +78,7 @@ def attention_pairs(d: Decomposition, target: AttentionTarget) -> AttentionPairs
     return AttentionPairs(matrix, query_sources, key_sources, *names, sums, float(score_of(d.record, weights, target)))
 
 
-def score_of(record: Record, weights: Float[Tensor, pos], target: AttentionTarget) -> Float[Tensor, "*batch"]:
+def score_of(record: Record, weights: Float[Tensor, " pos"], target: AttentionTarget) -> Float[Tensor, "*batch"]:
     """The target's value in a run."""
     return record.layers[target.layer].scores[..., target.head, target.query, :] @ weights
 

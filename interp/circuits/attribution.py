@@ -29,7 +29,7 @@ class Row(NamedTuple):
     target: Target
     value: float
     """The true value, taken from the forward pass."""
-    contributions: Float[Tensor, source]
+    contributions: Float[Tensor, " source"]
     """Zero for sources that the target does not read."""
     biases: dict[str, float]
     """The target's own constants by name."""
@@ -87,7 +87,7 @@ def attribute(d: Decomposition, target: Target) -> Row:
     return Row(d, target, float(linear.value[0]), row, biases, {name: sums[name] for name in GROUPS})
 
 
-def group_sums(d: Decomposition, row: Float[Tensor, source]) -> dict[str, float]:
+def group_sums(d: Decomposition, row: Float[Tensor, " source"]) -> dict[str, float]:
     """Contributions added up by group of sources, in float64."""
     by_kind = torch.zeros(6, dtype=torch.float64, device=row.device).index_add_(0, d.sources.kind, row.double())
     return {name: float(by_kind[list(kinds)].sum()) for name, kinds in GROUPS.items()}

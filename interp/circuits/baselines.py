@@ -18,38 +18,31 @@ from interp.models.network import Edits, Freezable
 
 
 def activation_patching(
-    d: Decomposition, target: Target, sources: Int[Tensor, "node"], *, batch: int = 16
-) -> Float[Tensor, "node"]:
+    d: Decomposition, target: Target, sources: Int[Tensor, " node"], *, batch: int = 16
+) -> Float[Tensor, " node"]:
     """Total effect of each source: what the target loses when it is removed and everything later reacts."""
     return _removals(d, target, sources, TOTAL, batch)
 
 
 def path_patching(
-    d: Decomposition, target: Target, sources: Int[Tensor, "node"], *, batch: int = 16
-) -> Float[Tensor, "node"]:
+    d: Decomposition, target: Target, sources: Int[Tensor, " node"], *, batch: int = 16
+) -> Float[Tensor, " node"]:
     """Direct effect of each source: what the target loses when only its own module sees the removal."""
     return _removals(d, target, sources, PATH, batch)
 
 
 @torch.no_grad()
-def _removals(
-    d: Decomposition, target: Target, sources: Tensor, freeze: frozenset[Freezable], batch: int
-) -> Tensor:
+def _removals(d: Decomposition, target: Target, sources: Tensor, freeze: frozenset[Freezable], batch: int) -> Tensor:
     value = value_in(d, d.record, target)
     changed = [
-        value_in(d, edited_run(d, list(part[:, None]), factor=0.0, freeze=freeze), target)
-        for part in sources.split(batch)
+        value_in(d, edited_run(d, list(part[:, None]), factor=0.0, freeze=freeze), target) for part in sources.split(batch)
     ]
     return value - torch.cat(changed)
 
 
-def gradient_times_input(
-    d: Decomposition, target: Target, sources: Int[Tensor, "node"]
-) -> Float[Tensor, "node"]:
+def gradient_times_input(d: Decomposition, target: Target, sources: Int[Tensor, " node"]) -> Float[Tensor, " node"]:
     """First-order estimate of the total effect: the gradient at each site times the source's vector."""
-    leaves = {
-        site: torch.zeros_like(d.record.resid_final, requires_grad=True) for site in ["embed", *d.network.sites]
-    }
+    leaves = {site: torch.zeros_like(d.record.resid_final, requires_grad=True) for site in ["embed", *d.network.sites]}
     maps = {site: (lambda written, leaf=leaf: written + leaf) for site, leaf in leaves.items()}
     with torch.enable_grad():
         value = value_in(d, d.network.run(d.record.tokens, Edits(maps)), target)

@@ -26,9 +26,7 @@ class Decomposition(NamedTuple):
 
 
 @torch.no_grad()
-def decompose(
-    network: Network, dictionaries: Mapping[str, SparseDictionary], tokens: Int[Tensor, pos]
-) -> Decomposition:
+def decompose(network: Network, dictionaries: Mapping[str, SparseDictionary], tokens: Int[Tensor, " pos"]) -> Decomposition:
     """Run one prompt and split its residual stream. Raises UserError for sites or widths that do not fit the network."""
     check_fit(network, dictionaries)
     record = network.run(tokens)

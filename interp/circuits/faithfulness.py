@@ -37,10 +37,10 @@ class FaithfulnessPoint(NamedTuple):
 def faithfulness(
     d: Decomposition,
     target: Target,
-    ranking: Int[Tensor, "node"],
+    ranking: Int[Tensor, " node"],
     counts: Sequence[int],
     *,
-    means: Mapping[str, Float[Tensor, "d_sae"]] | None = None,
+    means: Mapping[str, Float[Tensor, " d_sae"]] | None = None,
 ) -> list[FaithfulnessPoint]:
     """Keep the first n sources of `ranking` for each n of `counts`; `means` gives the baseline activations.
 

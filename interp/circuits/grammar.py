@@ -44,9 +44,7 @@ def node_target(node: str, d: Decomposition) -> FeatureTarget:
     return _feature(match, d)
 
 
-def _parse(
-    text: str, d: Decomposition, token_of: Callable[[str], int], tokens: tuple[int, ...], example: str
-) -> Target:
+def _parse(text: str, d: Decomposition, token_of: Callable[[str], int], tokens: tuple[int, ...], example: str) -> Target:
     if match := _FEATURE.fullmatch(text):
         return _feature(match, d)
     if match := _ATTENTION.fullmatch(text):

@@ -28,12 +28,12 @@ class Graph:
     nodes: pd.DataFrame
     """`id`, `kind`, `row`, `move` (position from 1; 0: none), `site`, `index`, `label`, `activation`, `contribution`
     (direct, to the target), `influence` (share of the target's value that flows through the node, all paths)."""
-    edge_source: Int[np.ndarray, edge]
+    edge_source: Int[np.ndarray, " edge"]
     """Row of each edge's lower node."""
-    edge_target: Int[np.ndarray, edge]
-    edge_weight: Float[np.ndarray, edge]
+    edge_target: Int[np.ndarray, " edge"]
+    edge_weight: Float[np.ndarray, " edge"]
     """Contribution of the lower node to the upper one's pre-activation (or to the target's value)."""
-    edge_influence: Float[np.ndarray, edge]
+    edge_influence: Float[np.ndarray, " edge"]
     """Influence of the upper node times the edge's share of all |contributions| to it."""
     seconds: float = 0.0
     """What the tracing took."""
@@ -45,9 +45,7 @@ class Graph:
     def edge_frame(self) -> pd.DataFrame:
         """`source`, `target` (identifiers), `weight`."""
         ids = self.nodes["id"].to_numpy()
-        return pd.DataFrame(
-            {"source": ids[self.edge_source], "target": ids[self.edge_target], "weight": self.edge_weight}
-        )
+        return pd.DataFrame({"source": ids[self.edge_source], "target": ids[self.edge_target], "weight": self.edge_weight})
 
 
 def prune(graph: Graph, *, nodes: float, edges: float, max_nodes: int) -> Graph:

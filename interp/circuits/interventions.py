@@ -39,15 +39,13 @@ class Ablation(NamedTuple):
     """Change of the target that the direct contributions foretell."""
     measured: float
     """Change of the target in the edited pass."""
-    logits_before: Float[Tensor, vocab]
+    logits_before: Float[Tensor, " vocab"]
     """At the last position."""
-    logits_after: Float[Tensor, vocab]
+    logits_after: Float[Tensor, " vocab"]
 
 
 @torch.no_grad()
-def ablate(
-    d: Decomposition, target: Target, nodes: Sequence[str], *, factor: float = 0.0, frozen: bool = False
-) -> Ablation:
+def ablate(d: Decomposition, target: Target, nodes: Sequence[str], *, factor: float = 0.0, frozen: bool = False) -> Ablation:
     """Scale the nodes together by `factor` (0 removes them). Raises UserError for a node that is no source."""
     sources = find_sources(d, list(dict.fromkeys(nodes)))
     edited = edited_run(d, [sources], factor=factor, freeze=DIRECT if frozen else TOTAL)
@@ -56,7 +54,7 @@ def ablate(
     return Ablation(predicted, measured, d.record.logits[-1], edited.logits[0, -1])
 
 
-def predicted_change(d: Decomposition, target: Target, sources: Int[Tensor, node], factor: float) -> float:
+def predicted_change(d: Decomposition, target: Target, sources: Int[Tensor, " node"], factor: float) -> float:
     """Change of the target's direct part when sources are scaled; a score also changes by pairs of scaled sources."""
     if not isinstance(target, AttentionTarget):
         return (factor - 1) * float(attribute(d, target).contributions[sources].double().sum())
@@ -71,7 +69,7 @@ def predicted_change(d: Decomposition, target: Target, sources: Int[Tensor, node
 
 
 def edited_run(
-    d: Decomposition, groups: Sequence[Int[Tensor, node]], *, factor: float, freeze: frozenset[Freezable]
+    d: Decomposition, groups: Sequence[Int[Tensor, " node"]], *, factor: float, freeze: frozenset[Freezable]
 ) -> Record:
     """One batch of forward passes; pass b scales the sources of group b together."""
     table, deltas = d.sources, {}

@@ -29,7 +29,7 @@ _PREFIX = {Kind.ERROR: "error:", Kind.OUTPUT: "output:", Kind.BIAS: "bias:"}
 _ID = re.compile(r"(?:(?:(error|output|bias):)?(L\d+[AM])(?:/(\d+))?|(token|position))@(\d+)")
 
 
-def node_ids(d: Decomposition, sources: Int[Tensor, node]) -> list[str]:
+def node_ids(d: Decomposition, sources: Int[Tensor, " node"]) -> list[str]:
     """Identifiers of sources."""
     table, sites = d.sources, ["embed", *d.network.sites]
     columns = (table.kind, table.order, table.index, table.position)
@@ -43,7 +43,7 @@ def _name(kind: Kind, site: str, index: int, position: int) -> str:
     return f"{_PREFIX.get(kind, '')}{site}{f'/{index}' if kind == Kind.FEATURE else ''}@{position + 1}"
 
 
-def find_sources(d: Decomposition, ids: list[str]) -> Int[Tensor, node]:
+def find_sources(d: Decomposition, ids: list[str]) -> Int[Tensor, " node"]:
     """Source numbers of identifiers. Raises UserError for one that is no source of this prompt."""
     return torch.tensor([_find(d, node) for node in ids], dtype=torch.int64, device=d.sources.kind.device)
 
@@ -64,7 +64,7 @@ def _find(d: Decomposition, node: str) -> int:
     raise UserError(f"'{node}' is no node of this prompt; nodes are like L2M/845@8 (active there), error:L2M@8, token@8")
 
 
-def describe(d: Decomposition, sources: Int[Tensor, node]) -> pd.DataFrame:
+def describe(d: Decomposition, sources: Int[Tensor, " node"]) -> pd.DataFrame:
     """`id`, `kind`, `row` (embed, L0A, ...), `move` (position from 1), `site`, `index`, `label`, `activation`."""
     table, sites = d.sources, ["embed", *d.network.sites]
     ids, kinds = node_ids(d, sources), [Kind(kind) for kind in table.kind[sources].tolist()]

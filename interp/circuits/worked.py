@@ -37,7 +37,7 @@ class LegalityLogit(NamedTuple):
 class FlipFeature(NamedTuple):
     """A feature as a detector of flips of one square."""
 
-    index: int  # type: ignore[assignment]
+    feature: int
     square: int
     f1: float
     precision: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def _convert(file: Path, folder: Path) -> None:
     try:
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **named)
         model = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **named)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, struct.error) as error:
         raise UserError(f"{file} cannot be read as a GGUF language model ({error})") from None
     # The weights are unpacked by now; left in place, these two refuse to save them, and unpack them again at each load.
     model.hf_quantizer = None

@@ -33,8 +33,8 @@ Freezable = Literal["patterns", "scales", "gates", "writes"]
 class Norm:
     """LayerNorm (`centred`) or RMSNorm; linear once its scale is held fixed."""
 
-    weight: Float[Tensor, d_model]
-    bias: Float[Tensor, d_model]
+    weight: Float[Tensor, " d_model"]
+    bias: Float[Tensor, " d_model"]
     eps: float
     centred: bool
 
@@ -43,9 +43,7 @@ class Norm:
         centre = x.mean(-1, keepdim=True) if self.centred else 0.0
         return ((x - centre).square().mean(-1) + self.eps).rsqrt()
 
-    def linear(
-        self, x: Float[Tensor, "*rows d_model"], scale: Float[Tensor, "*rows"]
-    ) -> Float[Tensor, "*rows d_model"]:
+    def linear(self, x: Float[Tensor, "*rows d_model"], scale: Float[Tensor, "*rows"]) -> Float[Tensor, "*rows d_model"]:
         """LN*(x): centring, given scale and weight, without the bias."""
         return self.weight * (x - x.mean(-1, keepdim=True) if self.centred else x) * scale[..., None]
 
@@ -68,13 +66,13 @@ class Attention:
     b_Q: Float[Tensor, "head d_head"]
     b_K: Float[Tensor, "kv_head d_head"]
     b_V: Float[Tensor, "kv_head d_head"]
-    b_O: Float[Tensor, d_model]
+    b_O: Float[Tensor, " d_model"]
     scale: float
     """Factor on the scores, usually 1 / sqrt(d_head)."""
     rotary: Rotary | None = None
 
     @property
-    def kv_of_head(self) -> Int[Tensor, head]:
+    def kv_of_head(self) -> Int[Tensor, " head"]:
         """The key/value head that each query head reads."""
         group = len(self.W_Q) // len(self.W_K)
         return torch.arange(len(self.W_Q), device=self.W_Q.device) // group
@@ -107,12 +105,12 @@ class MLP:
     """
 
     W_in: Float[Tensor, "d_model d_mlp"]
-    b_in: Float[Tensor, d_mlp]
+    b_in: Float[Tensor, " d_mlp"]
     W_out: Float[Tensor, "d_mlp d_model"]
-    b_out: Float[Tensor, d_model]
+    b_out: Float[Tensor, " d_model"]
     act: Activation
     W_gate: Float[Tensor, "d_model d_mlp"] | None = None
-    b_gate: Float[Tensor, d_mlp] | None = None
+    b_gate: Float[Tensor, " d_mlp"] | None = None
 
     def gate(
         self, x: Float[Tensor, "*batch pos d_model"], pre: Float[Tensor, "*batch pos d_mlp"]
@@ -157,7 +155,7 @@ class Network:
     layers: tuple[Layer, ...]
     norm_final: Norm
     unembedding: Float[Tensor, "d_model vocab"]
-    unembedding_bias: Float[Tensor, vocab]
+    unembedding_bias: Float[Tensor, " vocab"]
 
     @classmethod
     def from_othello(cls, model: OthelloTransformer) -> Network:
@@ -194,7 +192,7 @@ class Network:
         layer = int(site[1:-1])
         return 2 * layer + (site[-1] == "M" and not self.layers[layer].parallel)
 
-    def run(self, tokens: Int[Tensor, pos], edits: Edits | None = None) -> Record:
+    def run(self, tokens: Int[Tensor, " pos"], edits: Edits | None = None) -> Record:
         """A forward pass over one prompt; the record gets a batch axis where an edit adds one."""
         edits = edits or Edits()
         token, position = self._embed(tokens)

@@ -63,6 +63,4 @@ def random_network(shape: NetworkShape, generator: torch.Generator) -> Network:
     layers = tuple(Layer(norm(), attention(), norm(), mlp(), shape.parallel) for _ in range(shape.n_layers))
     positions = None if shape.rotary else torch.randn(shape.n_ctx, shape.d_model, generator=generator)
     embedding = torch.randn(shape.d_vocab, shape.d_model, generator=generator)
-    return Network(
-        embedding, positions, layers, norm(), matrix(shape.d_model, shape.d_vocab), bias(shape.d_vocab)
-    )
+    return Network(embedding, positions, layers, norm(), matrix(shape.d_model, shape.d_vocab), bias(shape.d_vocab))

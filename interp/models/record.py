@@ -12,7 +12,7 @@ class LayerRecord(NamedTuple):
     """One block. All tensors may have leading batch axes when an edit added them."""
 
     resid_pre: Float[Tensor, "pos d_model"]
-    attention_scale: Float[Tensor, pos]
+    attention_scale: Float[Tensor, " pos"]
     """Reciprocal root mean square at the attention's norm."""
     q: Float[Tensor, "head pos d_head"]
     """Queries, rotated where the model rotates."""
@@ -27,7 +27,7 @@ class LayerRecord(NamedTuple):
     attention_out: Float[Tensor, "pos d_model"]
     """What the attention computes, output bias included, before any edit of it."""
     resid_mid: Float[Tensor, "pos d_model"]
-    mlp_scale: Float[Tensor, pos]
+    mlp_scale: Float[Tensor, " pos"]
     mlp_normed: Float[Tensor, "pos d_model"]
     """The MLP's normalised input, which transcoders read."""
     mlp_pre: Float[Tensor, "pos d_mlp"]
@@ -40,13 +40,13 @@ class LayerRecord(NamedTuple):
 class Record(NamedTuple):
     """One prompt."""
 
-    tokens: Int[Tensor, pos]
+    tokens: Int[Tensor, " pos"]
     token_embedding: Float[Tensor, "pos d_model"]
     position_embedding: Float[Tensor, "pos d_model"]
     """Zeros in networks without learned positions."""
     layers: tuple[LayerRecord, ...]
     resid_final: Float[Tensor, "pos d_model"]
-    final_scale: Float[Tensor, pos]
+    final_scale: Float[Tensor, " pos"]
     logits: Float[Tensor, "pos vocab"]
 
     def output(self, site: str) -> Float[Tensor, "pos d_model"]:

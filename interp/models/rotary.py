@@ -14,7 +14,7 @@ from torch import Tensor
 class Rotary:
     """Rotations of the first `2 * len(frequencies)` dimensions of a head; the rest pass unchanged."""
 
-    frequencies: Float[Tensor, pairs]
+    frequencies: Float[Tensor, " pairs"]
     """Angle a position, one for each plane."""
     pairing: Literal["halves", "neighbours"] = "halves"
     """Planes join dimension i with i + pairs (Llama, NeoX), or 2i with 2i + 1 (GPT-J)."""
@@ -22,7 +22,7 @@ class Rotary:
     """Factor on the rotated dimensions that some long-context variants apply."""
 
     def rotate(
-        self, x: Float[Tensor, "*batch pos d_head"], positions: Int[Tensor, pos], *, transpose: bool = False
+        self, x: Float[Tensor, "*batch pos d_head"], positions: Int[Tensor, " pos"], *, transpose: bool = False
     ) -> Float[Tensor, "*batch pos d_head"]:
         """`x` turned forwards, or by the transposed matrix."""
         angles = positions.to(torch.float64)[:, None] * self.frequencies.to(torch.float64)

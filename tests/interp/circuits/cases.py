@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
@@ -35,12 +33,12 @@ class RandomDictionary:
             return torch.randn(*size, generator=generator) / size[-1] ** 0.5
 
         self.W_enc, self.b_enc, self.W_dec, self.b_dec = draw(d_model, 20), draw(20), draw(20, d_model), draw(d_model)
-        architecture = "transcoder" if kind == "transcoder" else "standard"
-        self.cfg = SimpleNamespace(architecture=architecture, apply_b_dec_to_input=kind == "centred")
+        self.architecture = "transcoder" if kind == "transcoder" else "standard"
+        self.config = {"apply_b_dec_to_input": kind == "centred"}
 
     def encode(self, x: Tensor) -> Tensor:
         """ReLU features."""
-        centre = self.b_dec if self.cfg.apply_b_dec_to_input else 0
+        centre = self.b_dec if self.config["apply_b_dec_to_input"] else 0
         return ((x - centre) @ self.W_enc + self.b_enc).relu()
 
 

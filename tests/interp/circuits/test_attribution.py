@@ -63,7 +63,7 @@ def gradient(d: Decomposition, target: Target, source: int) -> float:
     else:
         dictionary = d.dictionaries[target.site]
         layer = record.layers[int(target.site[1:-1])]
-        x = layer.mlp_normed if dictionary.cfg.architecture == "transcoder" else record.output(target.site)  # type: ignore[attr-defined]
+        x = layer.mlp_normed if dictionary.architecture == "transcoder" else record.output(target.site)
         value = x[target.position] @ dictionary.W_enc[:, target.index].to(x.dtype)
     return float(torch.autograd.grad(value, size)[0]) if value.requires_grad else 0.0
 

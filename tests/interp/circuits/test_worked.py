@@ -53,7 +53,7 @@ def test_planted_flip_feature_is_found() -> None:
     games = random_games(20, seed=3, split="test")
     network = Network.random(SHAPE, torch.Generator().manual_seed(0))
     best = flip_features(network, Oracle(games), "L0M", games, count=3)[0]
-    assert (best.index, best.square, best.f1, best.precision, best.recall) == (7, 20, 1, 1, 1)
+    assert (best.feature, best.square, best.f1, best.precision, best.recall) == (7, 20, 1, 1, 1)
 
 
 def test_alternations_are_sorted_and_add_up() -> None:

@@ -85,3 +85,20 @@ def test_edits_with_a_batch_axis_equal_single_runs() -> None:
     batched = network.run(tokens, Edits({"L0A": lambda out: out + deltas})).logits
     single = [network.run(tokens, Edits({"L0A": lambda out, d=delta: out + d})).logits for delta in deltas]
     torch.testing.assert_close(batched, torch.stack(single))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen2", "neox"])
+def test_weights_are_found_inside_a_bridge(kind: str) -> None:
+    from tokenizers import Tokenizer, models
+    from transformer_lens.model_bridge import TransformerBridge
+    from transformers import PreTrainedTokenizerFast
+
+    model, tokens = language_model(kind), torch.randint(0, 50, (9,))
+    with torch.no_grad():
+        expected = model(tokens[None]).logits[0]
+        vocabulary = Tokenizer(models.WordLevel({f"t{number}": number for number in range(50)}, unk_token="t0"))
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=vocabulary, bos_token="t1", eos_token="t1", pad_token="t2")
+        tokenizer.init_kwargs |= {"name_or_path": "tiny", "add_bos_token": True}
+        bridge = TransformerBridge.boot_transformers("tiny", hf_model=model, tokenizer=tokenizer)
+        torch.testing.assert_close(Network.from_bridge(bridge).run(tokens).logits, expected, atol=1e-4, rtol=1e-4)
