@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -35,7 +36,7 @@ def models(context: typer.Context, as_json: AsJson = False) -> None:
     emit({"models": rows}, as_json=as_json, text="\n".join(_line(row) for row in rows))
 
 
-def _line(row: dict[str, object]) -> str:
+def _line(row: Mapping[str, object]) -> str:
     size = f"{row['bytes'] / 1e6:.0f} MB" if isinstance(row["bytes"], int) else "absent"
     return f"{row['name']:22} {row['kind']:19} {size:>7}  {row['licence']:10}  {row['source']}"
 
@@ -47,11 +48,11 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Load a language model and report how exactly its stream adds up and its attention is recomputed."""
-    from interp.models.load import load
+    from interp.models.load import LanguageModel, load
     from interp.runs.errors import UserError
 
     loaded = load(model, device=device)
-    if not hasattr(loaded, "check"):
+    if not isinstance(loaded, LanguageModel):
         raise UserError(f"'{model}' is no language model; the check is for language models")
     result = {"model": loaded.name, **loaded.check._asdict()}
     text = f"{loaded.name}: residual stream within {loaded.check.residual:.1e}, patterns within {loaded.check.pattern:.1e}"

@@ -67,7 +67,7 @@ def _convert(file: Path, folder: Path) -> None:
     except (OSError, ValueError, KeyError, struct.error) as error:
         raise UserError(f"{file} cannot be read as a GGUF language model ({error})") from None
     # The weights are unpacked by now; left in place, these two refuse to save them, and unpack them again at each load.
-    model.hf_quantizer = None
+    model.hf_quantizer = None  # type: ignore[assignment]
     del model.config.quantization_config
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
