@@ -48,7 +48,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Load a language model and report how exactly its stream adds up and its attention is recomputed."""
-    from interp.models.load import LanguageModel, load
+    from interp.models.bridge import LanguageModel
+    from interp.models.load import load
     from interp.runs.errors import UserError
 
     loaded = load(model, device=device)
