@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.circuits.attention_scores import attention_pairs, score_readout
+from interp.circuits.attention_pairs import attention_pairs, score_readout
 from interp.circuits.decomposition import Decomposition
 from interp.circuits.naming import describe
 from interp.circuits.readouts import Readouts, attention_reads, feature_readouts, logit_readout
@@ -75,7 +75,7 @@ def contributions(d: Decomposition, readouts: Readouts) -> Float[Tensor, "target
 
 @torch.no_grad()
 def attribute(d: Decomposition, target: Target) -> Row:
-    """Attribute one target. For an attention score each pair is halved between query and key (`attention_scores`)."""
+    """Attribute one target. For an attention score each pair is halved between query and key (`attention_pairs`)."""
     linear = readout(d, target)
     row = contributions(d, linear)[0]
     biases = {name: float(bias[0]) for name, bias in linear.biases.items()}

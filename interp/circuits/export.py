@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from interp.circuits.attention_scores import attention_pairs
+from interp.circuits.attention_pairs import attention_pairs
 from interp.circuits.decomposition import Decomposition
 from interp.circuits.graph import Graph
 from interp.circuits.naming import BIAS_ID, describe, find_sources

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.circuits.attention_scores import attention_pairs, key_weights, score_of
+from interp.circuits.attention_pairs import attention_pairs, key_weights, score_of
 from interp.circuits.attribution import attribute
 from interp.circuits.decomposition import Decomposition
 from interp.circuits.naming import find_sources

@@ -10,7 +10,7 @@ norm scales, attention patterns and MLP gates frozen (He et al. 2024, arXiv 2402
 - transcoder feature at i: u_i = LN*_i^T w_e.
 
 LN*^T is the transpose of the norm without its bias. The norm's bias and every module's biases are bias terms.
-Attention scores are bilinear and live in `interp.circuits.attention_scores`.
+Attention scores are bilinear and live in `interp.circuits.attention_pairs`.
 """
 
 from __future__ import annotations

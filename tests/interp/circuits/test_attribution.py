@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from interp.circuits.attention_scores import attention_pairs
+from interp.circuits.attention_pairs import attention_pairs
 from interp.circuits.attribution import attribute, attribute_by_head, contributions, readout
 from interp.circuits.decomposition import Decomposition
 from interp.circuits.targets import AttentionTarget, FeatureTarget, LogitTarget, Target
