@@ -59,6 +59,8 @@ def train(
     out: Annotated[Path, typer.Option(help="Run folder; a run that is there goes on.")] = Path("runs/othello"),
     steps: Annotated[int, typer.Option(min=10, help="Steps of the whole run; more than before prolongs it.")] = 15_000,
     batch: Annotated[int, typer.Option(min=1, help="Games a step.")] = 64,
+    decay_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the run in which the rate decays.")] = 0.4,
+    warm_start: Annotated[str, typer.Option(help="Weights to begin from; take another --seed for fresh games.")] = "",
     seed: int = 1,
     device: Device = "auto",
 ) -> None:
@@ -66,5 +68,6 @@ def train(
     from training.othello.train import OthelloTraining
     from training.othello.train import train as run
 
-    results = run(OthelloTraining(steps=steps, batch=batch, seed=seed), out, device=device)
+    settings = OthelloTraining(steps, batch, decay_share=decay_share, warm_start=warm_start, seed=seed)
+    results = run(settings, out, device=device)
     emit(results, as_json=True, text="")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from interp.othello.evaluate import batch_of, cross_entropy, evaluate
 from interp.othello.games import random_games
-from interp.othello.transformer import OthelloTransformer, save
+from interp.othello.transformer import OthelloTransformer, load, save
 from interp.runs.device import autocast, resolve
 from interp.runs.folder import Run
 from interp.runs.loop import Job, fit
@@ -39,6 +39,8 @@ class OthelloTraining:
     warmup: int = 100
     decay_share: float = 0.4
     """Share of the run in which the learning rate falls to zero."""
+    warm_start: str = ""
+    """A file of weights to begin from, in any precision; the optimizers begin afresh. Empty: random weights."""
     seed: int = 1
 
     @property
@@ -56,7 +58,8 @@ class OthelloJob(Job):
         self.settings, self.device = settings, device
         self.units_per_step = settings.batch
         generator = torch.Generator().manual_seed(settings.seed)
-        self.module = self.model = OthelloTransformer(generator=generator).to(device)
+        fresh = OthelloTransformer(generator=generator) if not settings.warm_start else load(Path(settings.warm_start))
+        self.module = self.model = fresh.train().to(device)
         matrices = [weight for weight in self.model.blocks.parameters() if weight.ndim == 2]
         chosen = {id(weight) for weight in matrices}
         rest = [weight for weight in self.model.parameters() if id(weight) not in chosen]
