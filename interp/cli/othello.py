@@ -71,3 +71,19 @@ def train(
     settings = OthelloTraining(steps, batch, decay_share=decay_share, warm_start=warm_start, seed=seed)
     results = run(settings, out, device=device)
     emit(results, as_json=True, text="")
+
+
+@app.command()
+def ship(
+    run: Annotated[Path, typer.Argument(help="Run folder of a finished `interp othello train`.")],
+    half: Annotated[bool, typer.Option(help="Write, and measure, half precision.")] = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Make a finished run the transformer that comes with the package, if it knows the rules well enough."""
+    from training.othello.ship import ship as publish
+
+    manifest = publish(run, half=half, device=device)
+    measured = manifest["results"]
+    legality = f"first choice legal {measured['legal_top1']:.4f}, probability on legal moves {measured['legal_mass']:.4f}"
+    emit(manifest, as_json=as_json, text=f"shipped: {legality}")

@@ -33,11 +33,21 @@ def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
     return manifest
 
 
+def _training(manifest: dict[str, Any]) -> str:
+    """Table rows of the commands that made the weights, in their order."""
+    runs = [*manifest["history"], manifest]
+    rows = []
+    for number, run in enumerate(runs, start=1):
+        name = "command" if len(runs) == 1 else f"command {number} of {len(runs)}"
+        note = f"; {run['note']}" if "note" in run else ""
+        rows.append(f"| {name} | `{run['command']}` (seed {run['seed']}{note}) |")
+    return "\n".join(rows)
+
+
 def othello_card(folder: Path = WEIGHTS) -> str:
     """The card in Markdown. Raises UserError as `read_manifest` does."""
     manifest = read_manifest(folder)
-    config, results = manifest["config"], manifest["results"]
-    games = config["steps"] * config["batch"]
+    results = manifest["results"]
     return f"""# Othello transformer
 
 A decoder of 6 layers, d_model 128, 8 heads of 16, MLP 512, GELU, pre-LayerNorm, learned positions, after He et al. 2024
@@ -45,10 +55,9 @@ A decoder of 6 layers, d_model 128, 8 heads of 16, MLP 512, GELU, pre-LayerNorm,
 
 | | |
 |---|---|
-| data | {games:,} random legal games, generated as needed, none seen twice; held-out games come from another stream |
+| data | {manifest["games"]:,} random legal games, generated as needed; unseen games come from another stream |
 | target | uniform over the legal moves (ours; the paper samples one move) |
-| command | `{manifest["command"]}` |
-| seed | {manifest["seed"]} |
+{_training(manifest)}
 | code | `{manifest.get("git_revision") or "unknown"}` |
 | weights (sha256) | `{manifest["sha256"]}` |
 
