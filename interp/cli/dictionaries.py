@@ -17,19 +17,21 @@ Model = Annotated[Path | None, typer.Option(help="An Othello transformer's file;
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="Run folder; a run that is there goes on.")],
+    kind: Annotated[str, typer.Option(help="topk, l1 (the paper's), batchtopk, jumprelu, or transcoder.")] = "topk",
     model: Model = None,
-    steps: Annotated[int, typer.Option(min=10, help="Steps of 128 games each.")] = 6_600,
-    k: Annotated[int, typer.Option(min=0, help="Most active features a position; 0 for ReLU with --l1.")] = 32,
-    l1: Annotated[float, typer.Option(min=0, help="Weight of the L1 penalty on activations of unit variance.")] = 0.0,
+    steps: Annotated[int, typer.Option(min=10, help="More than before prolongs a run.")] = 6_600,
+    games: Annotated[int, typer.Option(min=1, help="Games a step, 59 positions each.")] = 128,
+    k: Annotated[int, typer.Option(min=1, help="Active features a position (kind l1 has none to set).")] = 32,
+    l1: Annotated[float, typer.Option(min=0, help="Weight of kind l1's penalty on unit-variance activations.")] = 0.5,
     seed: int = 2,
-    device: str = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")] = "auto",
 ) -> None:
     """Train a set for the Othello transformer, all sites at once."""
     from interp.dictionaries.train import DictionaryTraining
     from interp.dictionaries.train import train as run
     from interp.othello.transformer import load, load_shipped
 
-    settings = DictionaryTraining(steps=steps, k=k, l1=l1, seed=seed, resample_every=250 if k else 0)
+    settings = DictionaryTraining(kind, steps, games, k=k, l1=l1, seed=seed, resample_every=0 if kind == "l1" else 250)
     run(settings, load(model) if model else load_shipped(), out, device=device)
     emit({"set": str(out / "set")}, as_json=False, text=f"the set is in {out / 'set'}")
 

@@ -139,9 +139,20 @@ def _backward_row(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True)
+def _threshold_row(row, threshold, bandwidth, l0, error, decoder, grad_threshold):  # type: ignore[no-untyped-def]
+    """Add one row's pseudo-gradient of |error|^2 + l0 * (number of active features) on the thresholds."""
+    for feature in range(row.shape[0]):
+        border = threshold[feature]
+        if abs(row[feature] - border) < bandwidth / 2:
+            slope = 2 * _dot(error, decoder[feature])
+            grad_threshold[feature] -= (border * slope + l0) / bandwidth
+
+
+@njit(cache=True, fastmath=True)
 def _site_step(  # type: ignore[no-untyped-def]
-    pre, inputs, targets, decoder, k, threshold, l1, grad_decoder, grad_encoder, grad_bias, error_sum, fired, sums
-):
+    pre, inputs, targets, decoder, k, threshold, l1, l0, bandwidth,
+    grad_decoder, grad_encoder, grad_bias, grad_threshold, error_sum, fired, sums,
+):  # fmt: skip
     rows, features = pre.shape
     indices, values = np.empty(features, np.int32), np.empty(features, np.float32)
     maxima, scratch = np.empty(features, np.float32), np.empty(features, np.float32)
@@ -156,6 +167,8 @@ def _site_step(  # type: ignore[no-untyped-def]
         _backward_row(
             indices, values, count, error, inputs[row], decoder, l1, grad_decoder, grad_encoder, grad_bias
         )
+        if bandwidth > 0:
+            _threshold_row(pre[row], threshold, bandwidth, l0, error, decoder, grad_threshold)
         error_sum += error
         sums[0] += _dot(error, error)
         sums[1] += count
@@ -166,17 +179,32 @@ def _site_step(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, parallel=True)
 def accumulate_step(  # type: ignore[no-untyped-def]
-    pre, inputs, targets, decoder, k, threshold, l1, grad_decoder, grad_encoder, grad_bias, error_sum, fired, sums
-):
+    pre, inputs, targets, decoder, k, threshold, l1, l0, bandwidth,
+    grad_decoder, grad_encoder, grad_bias, grad_threshold, error_sum, fired, sums,
+):  # fmt: skip
     """Add the gradients of all rows of all sites to the `grad_` arrays, [site, feature, d] and [site, feature].
 
     `pre` [site, row, feature] are pre-activations, `inputs` [site, row, d] what the encoder read, `targets`
     [site, row, d] what the decoder must sum to. Selection is the `k` largest positive entries, or with k = 0 those
-    above `threshold` [site, feature]. `error_sum` [site, d], `fired` [site, feature] and `sums` [site, 3] (squared
-    error, active features, summed activations) are added to as well.
+    above `threshold` [site, feature]. `l1` is a number, `l0` [site]; thresholds get a gradient if `bandwidth` > 0.
+    `error_sum` [site, d], `fired` [site, feature] and `sums` [site, 3] (squared error, active features, summed
+    activations) are added to as well.
     """
     for site in prange(pre.shape[0]):
         _site_step(
-            pre[site], inputs[site], targets[site], decoder[site], k[site], threshold[site], l1[site],
-            grad_decoder[site], grad_encoder[site], grad_bias[site], error_sum[site], fired[site], sums[site],
+            pre[site], inputs[site], targets[site], decoder[site], k, threshold[site], l1, l0[site], bandwidth,
+            grad_decoder[site], grad_encoder[site], grad_bias[site], grad_threshold[site], error_sum[site],
+            fired[site], sums[site],
         )  # fmt: skip
+
+
+@njit(cache=True, parallel=True)
+def smallest_kept(pre: np.ndarray, count: int) -> np.ndarray:
+    """Smallest positive value among the `count` largest of each site of `pre` [site, row, feature]; 0 without any."""
+    kept = np.zeros(pre.shape[0], np.float32)
+    for site in prange(pre.shape[0]):
+        flat = pre[site].ravel()
+        positive = flat[flat > 0]
+        if positive.size > 0:
+            kept[site] = _kth_largest(positive, positive.size, min(count, positive.size))
+    return kept

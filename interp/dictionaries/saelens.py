@@ -12,11 +12,13 @@ from interp.dictionaries.base import Dictionary
 from interp.dictionaries.jumprelu import JumpReluDictionary
 from interp.dictionaries.relu import ReluDictionary
 from interp.dictionaries.topk import TopKDictionary
+from interp.dictionaries.transcoder import JumpReluTranscoder, ReluTranscoder
 from interp.runs.atomic import write_json, write_tensors
 from interp.runs.errors import UserError
 
 ARCHITECTURES: dict[str, type[Dictionary]] = {
-    kind.architecture: kind for kind in (ReluDictionary, TopKDictionary, JumpReluDictionary)
+    kind.architecture: kind
+    for kind in (ReluDictionary, TopKDictionary, JumpReluDictionary, ReluTranscoder, JumpReluTranscoder)
 }
 
 

@@ -1,15 +1,24 @@
-"""The compiled step against torch: selection, and gradients against autograd."""
+"""The compiled step against torch: selection, and the gradients of every kind against autograd."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
-from interp.dictionaries.bank import Bank, Objective, select
+from interp.dictionaries.bank import Bank, _Gradients
+from interp.dictionaries.batchtopk import BatchTopK, border
+from interp.dictionaries.jumprelu import BANDWIDTH, WEIGHT, JumpRelu
 from interp.dictionaries.kernels import select_largest
+from interp.dictionaries.kinds import KINDS
+from interp.dictionaries.objective import Objective, select
+
+K, L1 = 5, 0.3
 
 
 @settings(max_examples=60, deadline=None)
@@ -24,21 +33,88 @@ def test_selection_is_exact(seed: int, k: int, coarse: bool) -> None:
     assert np.array_equal(values[:count], row.numpy()[indices[:count]])
 
 
-@pytest.mark.parametrize("objective", [Objective(k=5), Objective(l1=0.3)])
-def test_gradients_equal_autograd(objective: Objective) -> None:
-    bank = Bank(3, 16, 64, generator=torch.Generator().manual_seed(0)).double().float()
-    activations = torch.randn(3, 40, 16, generator=torch.Generator().manual_seed(1)) * 2 + 1
-    bank.fit_scale(activations)
+class _Jump(torch.autograd.Function):
+    """z H(z - t), or H(z - t) itself, with the pseudo-derivatives of Rajamanoharan et al. 2024, equations 11 and 12."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, t: Tensor, times_z: bool) -> Tensor:
+        ctx.save_for_backward(z, t)
+        ctx.times_z = times_z
+        return (z > t) * (z if times_z else torch.ones_like(z))
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        z, t = ctx.saved_tensors
+        kernel = (((z - t) / BANDWIDTH).abs() < 0.5) / BANDWIDTH
+        to_threshold = -(t if ctx.times_z else 1) * kernel * grad[0]
+        return ((z > t) * grad[0] if ctx.times_z else None), to_threshold.sum(1, keepdim=True), None
+
+
+def _loss(kind: str, bank: Bank, written: Tensor, read: Tensor | None) -> Tensor:
+    """The objective as one would write it down, for autograd."""
+    inputs, targets = bank.scaled(written, read)
+    pre, rows = bank.pre_activations(inputs), written.shape[1]
+    penalty: Tensor | float = 0.0
+    if kind == "topk":
+        acts = select(pre, K)
+    elif kind == "l1":
+        acts = pre.relu()
+        penalty = L1 * acts.sum()
+    elif kind == "jumprelu":
+        acts = _Jump.apply(pre, bank.threshold[:, None], True)
+        l0 = _Jump.apply(pre, bank.threshold[:, None], False).sum((1, 2)) / rows
+        penalty = rows * WEIGHT * (l0 / K - 1).square().sum()
+    else:
+        flat = pre.flatten(1)
+        kept = flat.topk(K * rows)
+        acts = torch.zeros_like(flat).scatter(1, kept.indices, kept.values.relu()).view_as(pre)
+    return ((acts @ bank.decoder - targets).square().sum() + penalty) / rows
+
+
+def _case(kind: str) -> tuple[Bank, Objective, Tensor, Tensor | None]:
+    generator = torch.Generator().manual_seed(1)
+    bank = Bank(3, 16, 64, generator=generator)
+    written = torch.randn(3, 40, 16, generator=generator) * 2 + 1
+    read = torch.randn(3, 40, 16, generator=generator) * 3 - 1 if KINDS[kind].transcodes else None
+    objective = KINDS[kind].objective(K, L1)
+    bank.fit(written, read, objective)
     with torch.no_grad():
-        bank.encoder_bias.normal_(std=0.1, generator=torch.Generator().manual_seed(2))
-    bank.backward(activations, objective)
-    closed = {name: parameter.grad.clone() for name, parameter in bank.named_parameters()}
+        bank.encoder_bias.normal_(std=0.1, generator=generator)
+        bank.threshold.mul_(torch.rand(3, 64, generator=generator) + 0.5)
+    return bank, objective, written, read
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_equal_autograd(kind: str, dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank, objective, written, read = _case(kind)
+    if dense:
+        monkeypatch.setattr(_Gradients, "add_compiled", _Gradients.add_dense)
+    _loss(kind, bank, written, read).backward()
+    assert bank.decoder.grad is not None
+    bank.decoder.grad -= (bank.decoder.grad * bank.decoder).sum(-1, keepdim=True) * bank.decoder
+    expected = {name: parameter.grad for name, parameter in bank.named_parameters()}
     bank.zero_grad()
-    x = activations * bank.scale[:, None, None] - bank.decoder_bias[:, None]
-    acts = select(torch.baddbmm(bank.encoder_bias[:, None], x, bank.encoder.mT), objective.k)
-    error = acts @ bank.decoder - x
-    ((error.square().sum() + objective.l1 * acts.sum()) / 40).backward()
-    along = (bank.decoder.grad * bank.decoder).sum(-1, keepdim=True)
-    bank.decoder.grad -= along * bank.decoder
+    bank.backward(written, read, objective)
     for name, parameter in bank.named_parameters():
-        torch.testing.assert_close(closed[name], parameter.grad, atol=2e-5, rtol=2e-4, msg=name)
+        if name == "threshold" and kind != "jumprelu":
+            assert parameter.grad is None
+        else:
+            torch.testing.assert_close(parameter.grad, expected[name], atol=2e-4, rtol=5e-4, msg=name)
+
+
+def test_border_is_the_smallest_of_the_largest() -> None:
+    pre = torch.randn(3, 20, 32, generator=torch.Generator().manual_seed(0))
+    pre[2] = -1.0
+    expected = pre.flatten(1).sort(descending=True).values[:, 4 * 20 - 1].relu()
+    assert torch.equal(border(pre, 4), expected)
+    kept = BatchTopK(4).rule(pre, torch.zeros(3, 32)).activate(pre)
+    assert (kept[:2] > 0).sum((1, 2)).tolist() == [80, 80] and not kept[2].any()
+    assert torch.equal(border(pre, 30)[:2], pre[:2].flatten(1).where(pre[:2].flatten(1) > 0, torch.inf).amin(1))
+
+
+def test_jumprelu_starts_on_target() -> None:
+    bank, _, written, read = _case("jumprelu")
+    objective = JumpRelu(K)
+    bank.fit(written, read, objective)
+    assert bank.backward(written, read, objective).l0.tolist() == pytest.approx([K] * 3, abs=0.5)

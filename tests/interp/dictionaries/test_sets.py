@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from interp.dictionaries import DictionarySet, load_set
-from interp.dictionaries.bank import select
 from interp.dictionaries.evaluate import evaluate_set
 from interp.dictionaries.jumprelu import JumpReluDictionary
+from interp.dictionaries.kinds import KINDS
+from interp.dictionaries.objective import select
 from interp.dictionaries.relu import ReluDictionary
 from interp.dictionaries.saelens import load_dictionary, save_dictionary
 from interp.dictionaries.train import DictionaryTraining, OthelloDictionaryJob
@@ -21,16 +22,21 @@ from interp.runs.errors import UserError
 MODEL = OthelloTransformer(OthelloConfig(n_layers=1), generator=torch.Generator().manual_seed(0)).eval()
 
 
-def test_taken_out_of_the_bank_a_dictionary_computes_the_same() -> None:
-    job = OthelloDictionaryJob(DictionaryTraining(d_sae=256, k=4), MODEL, torch.device("cpu"))
-    bank = job.module
-    x = torch.randn(50, 128, generator=torch.Generator().manual_seed(1)) * 0.1
+@pytest.mark.parametrize("kind", KINDS)
+def test_taken_out_of_the_bank_a_dictionary_computes_the_same(kind: str) -> None:
+    job = OthelloDictionaryJob(DictionaryTraining(kind=kind, d_sae=256, k=4), MODEL, torch.device("cpu"))
+    bank, transcodes = job.module, KINDS[kind].transcodes
+    generator = torch.Generator().manual_seed(1)
+    written, read = torch.randn(2, len(job.sites), 50, 128, generator=generator) * 0.1
+    inputs, _ = bank.scaled(written, read if transcodes else None)
+    pre = bank.pre_activations(inputs)
+    acts = select(pre, 4) if kind == "topk" else pre.relu() * (pre > bank.threshold[:, None])
+    expected = (acts @ bank.decoder + bank.decoder_bias[:, None]) / bank.scale[:, None, None]
+    assert list(job.dictionaries()) == (["L0M"] if transcodes else ["L0A", "L0M"])
     for number, dictionary in enumerate(job.dictionaries().values()):
-        scaled = x * bank.scale[number] - bank.decoder_bias[number]
-        acts = select(scaled @ bank.encoder[number].T + bank.encoder_bias[number], 4)
-        expected = (acts @ bank.decoder[number] + bank.decoder_bias[number]) / bank.scale[number]
-        torch.testing.assert_close(dictionary(x).reconstruction, expected, atol=1e-6, rtol=1e-4)
-        assert (dictionary(x).acts > 0).sum(-1).max() <= 4
+        result = dictionary((read if transcodes else written)[number])
+        torch.testing.assert_close(result.reconstruction, expected[number], atol=1e-5, rtol=1e-4)
+        assert torch.equal(result.acts > 0, acts[number] > 0)
 
 
 def test_round_trip_is_bit_exact(tmp_path: Path) -> None:
