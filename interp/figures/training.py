@@ -28,6 +28,16 @@ def probe_accuracy(frame: pd.DataFrame, *, title: str = "") -> go.Figure:
     return figure
 
 
+def legality_by_ply(frame: pd.DataFrame, *, title: str = "") -> go.Figure:
+    """`legal_top1` and `legal_mass` (0..1) against `ply`."""
+    names = {"legal_top1": "first choice legal", "legal_mass": "probability on legal moves"}
+    long = require(frame, "ply", *names).melt("ply", list(names), "measure", "share").replace({"measure": names})
+    figure = _lines(long, "ply", "share", "measure", mode="lines")
+    finish(figure, title=title, x="after move", y="share", legend=True, height=300)
+    figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
 def _lines(frame: pd.DataFrame, x: str, y: str, series: str, *, mode: str) -> go.Figure:
     figure = go.Figure()
     for colour, (name, group) in zip(SERIES * 9, frame.groupby(series, sort=False), strict=False):

@@ -15,7 +15,7 @@ from interp.figures.completeness import completeness_bar, faithfulness_curve
 from interp.figures.dictionaries import activation_histogram, pareto
 from interp.figures.link_graph import contributions_bar, link_graph, place_nodes
 from interp.figures.theme import NEGATIVE, POSITIVE, require, symmetric_limit
-from interp.figures.training import probe_accuracy, training_curves
+from interp.figures.training import legality_by_ply, probe_accuracy, training_curves
 
 ROWS = ["embed", "L0A", "L0M", "logit"]
 
@@ -91,27 +91,19 @@ def test_completeness_bar_shows_what_is_missing() -> None:
 
 
 def test_pair_heat_map_keeps_the_strongest_pairs() -> None:
-    frame = pd.DataFrame(
-        {"query": ["q1", "q1", "q2"], "key": ["k1", "k2", "k1"], "contribution": [0.1, -4.0, 0.2]}
-    )
+    frame = pd.DataFrame({"query": ["q1", "q1", "q2"], "key": ["k1", "k2", "k1"], "contribution": [0.1, -4.0, 0.2]})
     heat = pair_heat_map(frame, top=1).data[0]
     assert list(heat.y) == ["q1"] and list(heat.x) == ["k2"] and heat.z[0][0] == -4.0
 
 
 def test_histogram_bars_are_as_wide_as_their_bins() -> None:
-    bars = activation_histogram(
-        pd.DataFrame({"left": [0.0, 1.0], "right": [1.0, 3.0], "count": [10, 1]})
-    ).data[0]
+    bars = activation_histogram(pd.DataFrame({"left": [0.0, 1.0], "right": [1.0, 3.0], "count": [10, 1]})).data[0]
     assert list(bars.x) == [0.5, 2.0] and list(bars.width) == [1.0, 2.0] and list(bars.y) == [10, 1]
 
 
 def _curves() -> list[go.Figure]:
     return [
-        pareto(
-            pd.DataFrame(
-                {"l0": [32, 8], "explained_variance": [0.9, 0.7], "family": "TopK", "label": ["32", "8"]}
-            )
-        ),
+        pareto(pd.DataFrame({"l0": [32, 8], "explained_variance": [0.9, 0.7], "family": "TopK", "label": ["32", "8"]})),
         faithfulness_curve(pd.DataFrame({"nodes": [32, 8], "recovered": [0.9, 0.7], "method": "traced"})),
         training_curves(pd.DataFrame({"step": [32, 8], "value": [0.9, 0.7], "metric": "loss"}), log_y=True),
         probe_accuracy(pd.DataFrame({"layer": [32, 8], "accuracy": [0.9, 0.7], "probe": "trained"})),
@@ -137,3 +129,10 @@ def test_a_missing_column_is_named() -> None:
 def test_limit_ignores_what_is_not_finite() -> None:
     assert symmetric_limit([float("nan"), float("inf"), -2.0]) == 2.0
     assert symmetric_limit([]) > 0
+
+
+def test_legality_curves_hold_both_shares_by_ply() -> None:
+    frame = pd.DataFrame({"ply": [2, 1], "legal_top1": [0.5, 1.0], "legal_mass": [0.4, 0.9]})
+    curves = {trace.name: (list(trace.x), list(trace.y)) for trace in legality_by_ply(frame).data}
+    assert curves["first choice legal"] == ([1, 2], [1.0, 0.5])
+    assert curves["probability on legal moves"] == ([1, 2], [0.9, 0.4])
