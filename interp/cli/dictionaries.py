@@ -1,17 +1,24 @@
-"""`interp dictionaries`: train sparse dictionaries at every write site, and measure what they keep."""
+"""`interp dictionaries`: train sparse dictionaries at every write site, measure what they keep, and look at features."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from interp.cli.output import emit
+from interp.cli.output import emit, finite
+
+if TYPE_CHECKING:
+    from interp.dictionaries.evaluate import SetEvaluation
+    from interp.othello.probes import Probes
+    from interp.othello.transformer import OthelloTransformer
 
 app = typer.Typer(no_args_is_help=True, help="Sparse dictionaries of what each site writes.")
 
 Model = Annotated[Path | None, typer.Option(help="An Othello transformer's file; without it the shipped one.")]
+Set = Annotated[str, typer.Option("--set", help="topk, l1, or a folder of dictionaries.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
@@ -23,39 +30,119 @@ def train(
     games: Annotated[int, typer.Option(min=1, help="Games a step, 59 positions each.")] = 128,
     k: Annotated[int, typer.Option(min=1, help="Active features a position (kind l1 has none to set).")] = 32,
     l1: Annotated[float, typer.Option(min=0, help="Weight of kind l1's penalty on unit-variance activations.")] = 0.5,
+    lr: Annotated[float, typer.Option(min=0, help="Peak learning rate of Adam.")] = 2e-3,
     seed: int = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")] = "auto",
 ) -> None:
     """Train a set for the Othello transformer, all sites at once."""
     from interp.dictionaries.train import DictionaryTraining
     from interp.dictionaries.train import train as run
-    from interp.othello.transformer import load, load_shipped
 
-    settings = DictionaryTraining(kind, steps, games, k=k, l1=l1, seed=seed, resample_every=0 if kind == "l1" else 250)
-    run(settings, load(model) if model else load_shipped(), out, device=device)
+    resample_every = 0 if kind == "l1" else 250
+    settings = DictionaryTraining(
+        kind=kind, steps=steps, games=games, k=k, l1=l1, lr=lr, seed=seed, resample_every=resample_every
+    )
+    run(settings, _model(model), out, device=device)
     emit({"set": str(out / "set")}, as_json=False, text=f"the set is in {out / 'set'}")
 
 
 @app.command()
 def evaluate(
-    dictionary_set: Annotated[str, typer.Option("--set", help="topk, l1, or a folder of dictionaries.")] = "topk",
+    dictionary_set: Set = "topk",
     model: Model = None,
     games: Annotated[int, typer.Option(min=1)] = 200,
     seed: int = 7,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Measure sparsity, reconstruction, loss recovered and legality after splicing, on unseen games."""
+    """Measure sparsity, reconstruction, loss recovered, legality after splicing and the board, on unseen games."""
     from interp.dictionaries import load_set
     from interp.dictionaries.evaluate import evaluate_set
-    from interp.othello.transformer import load, load_shipped
 
     dictionaries = load_set(dictionary_set)
-    result = evaluate_set(load(model) if model else load_shipped(), dictionaries, games=games, seed=seed)
-    lines = ["site  active  explained  recovered  zero cost  alive"]
-    for row in result.sites:
-        lines.append(
-            f"{row['site']:4s} {row['l0']:7.1f} {row['explained_variance']:10.4f} {row['loss_recovered']:10.4f} "
-            f"{row['zero_cost']:10.4f} {row['alive']:6.2f}"
-        )
-    lines.append(f"legal first choice: {result.model_legal_top1:.4f}, all sites spliced {result.joint_legal_top1:.4f}")
-    emit(result._asdict(), as_json=as_json, text="\n".join(lines))
+    result = evaluate_set(_model(model), dictionaries, games=games, seed=seed, probes=_probes(model))
+    emit(result._asdict(), as_json=as_json, text=_evaluation_table(result))
+
+
+@app.command()
+def compare(
+    sets: Annotated[list[str], typer.Argument(help="Names or folders of sets.")],
+    model: Model = None,
+    games: Annotated[int, typer.Option(min=1)] = 200,
+    seed: int = 7,
+    out: Annotated[Path | None, typer.Option(help="Write the table to this JSON file too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate several sets on the same games: sparsity against what is kept, a row a set."""
+    from interp.dictionaries import load_set
+    from interp.dictionaries.compare import summary
+    from interp.dictionaries.evaluate import evaluate_set
+    from interp.runs.atomic import write_json
+    from interp.runs.folder import command_line, git_revision, versions
+
+    loaded, transformer = {name: load_set(name) for name in sets}, _model(model)
+    rows = []
+    for name, dictionaries in loaded.items():
+        rows.append(summary(name, dictionaries, evaluate_set(transformer, dictionaries, games=games, seed=seed)))
+    about = {"command": command_line(), "seed": seed, "git_revision": git_revision(), "versions": versions()}
+    if out:
+        write_json(out, finite({"games": games, "sets": rows, "about": about}))
+    emit({"sets": rows}, as_json=as_json, text=_table(rows))
+
+
+@app.command()
+def features(
+    dictionary_set: Set = "topk",
+    search: Annotated[str, typer.Option(help='List features by label, such as "c4 mine", from cards made before.')] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Features to list.")] = 20,
+    out: Annotated[Path | None, typer.Option(help="Cards file; by default cards.parquet in the set's folder.")] = None,
+    model: Model = None,
+    games: Annotated[int, typer.Option(min=1, help="Games to make cards from, and as many to check labels.")] = 500,
+    seed: int = 11,
+    as_json: AsJson = False,
+) -> None:
+    """Make the feature cards of a set (what every feature does), or search those made before."""
+    from interp.dictionaries import load_set
+    from interp.dictionaries.cards import Cards, compute
+    from interp.dictionaries.sets import set_folder
+
+    path = out or set_folder(dictionary_set) / "cards.parquet"
+    if not search:
+        compute(_model(model), load_set(dictionary_set), path, probes=_probes(model), games=games, seed=seed)
+        count = len(Cards(path))
+        emit({"cards": str(path), "features": count}, as_json=as_json, text=f"{count} feature cards in {path}")
+        return
+    columns = ("site", "index", "label", "f1_held_out", "frequency", "maximum")
+    found = [{name: getattr(card, name) for name in columns} for card in Cards(path).search(search, limit=limit)]
+    emit({"features": found}, as_json=as_json, text=_table(found) if found else f"no feature's label has '{search}'")
+
+
+def _model(path: Path | None) -> OthelloTransformer:
+    from interp.othello.transformer import load, load_shipped
+
+    return load(path) if path else load_shipped()
+
+
+def _probes(model: Path | None) -> Probes | None:
+    """The shipped probes, if the model is the shipped one and they are there."""
+    from interp.othello.probes import SHIPPED, load_probes
+
+    return load_probes() if model is None and SHIPPED.exists() else None
+
+
+def _evaluation_table(result: SetEvaluation) -> str:
+    names = ("site", "l0", "explained_variance", "loss_recovered", "zero_cost", "alive")
+    rows = [
+        {name: row[name] for name in names}
+        | {"coverage": result.coverage[row["site"]], "reconstruction": result.reconstruction[row["site"]]}
+        for row in result.sites
+    ]
+    joint = f"legal first choice: {result.model_legal_top1:.4f}, all sites spliced {result.joint_legal_top1:.4f}"
+    return f"{_table(rows)}\n{joint}"
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Rows as aligned columns."""
+    import pandas as pd
+
+    words = [{name.replace("_", " "): value for name, value in row.items()} for row in rows]
+    return pd.DataFrame(words).to_string(index=False, float_format="{:.4f}".format)

@@ -3,18 +3,19 @@
 The protocol of He et al. 2024 (arXiv 2402.12201): over a feature's strongest inputs, the mover's colour, the moves,
 the discs turned, the mean board and the ply; beside it the activation histogram, the tiles that its decoder writes
 for (direct path through the final LayerNorm's gain, centring included and its scale left out, mean over tiles
-removed), the nearest probe direction, and an automatic label checked on held-out games. One zstd Parquet row a
-living feature, shares in 32 levels: a set of 12 x 1024 features stays below 3 MB.
+removed), the nearest probe direction, an automatic label checked on held-out games, and example games, kept as their
+number in the seeded stream. One zstd Parquet row a living feature, shares in 32 levels: a set of 12 x 1024 features
+stays below 3 MB.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,31 +23,34 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from interp.dictionaries.base import Dictionary
 from interp.dictionaries.labels import THRESHOLDS, Confusion
+from interp.dictionaries.traffic import traffic
 from interp.othello.evaluate import batches
-from interp.othello.games import Games
+from interp.othello.games import Games, random_games
 from interp.othello.notation import SQUARE_OF_TOKEN
 from interp.othello.predicates import BOARD_STATES, NAMES, columns, predicates
 from interp.othello.probes import Probes
 from interp.othello.transformer import OthelloTransformer
 from interp.runs.atomic import replacing
 from interp.runs.errors import UserError
+from interp.runs.progress import Progress
 
 BINS = 20
 """Bins of the activation histogram, from 0 to the feature's maximum."""
 PLIES = 59
+EXAMPLES = 4
+"""Example games a feature, spread evenly over its strongest inputs."""
 _LEVELS = 31
 _SHARES = ("mine", "theirs", "moves", "flips", "plies")
 
 
-class Encoder(Protocol):
-    """The part of a dictionary that cards need."""
+class Example(NamedTuple):
+    """A position at which a feature is strong."""
 
-    W_dec: Any
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Activations of every feature."""
-        ...
+    moves: tuple[int, ...]
+    """Squares from the start up to the position."""
+    activation: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Card:
     probe: str
     """Nearest probe direction, such as `c4 is theirs`; empty without probes."""
     cosine: float
+    examples: tuple[Example, ...]
+    """Some of the strongest inputs, strongest first."""
 
 
 class Pass(NamedTuple):
@@ -95,13 +101,16 @@ class Pass(NamedTuple):
 
 
 @torch.no_grad()
-def _activations(model: OthelloTransformer, dictionaries: Mapping[str, Encoder], games: int, seed: int) -> Any:
+def _activations(
+    model: OthelloTransformer, dictionaries: Mapping[str, Dictionary], games: int, seed: int
+) -> Iterator[Pass]:
     done = 0
     for batch in batches(games, seed=seed):
         holds = torch.from_numpy(predicates(batch.games)).flatten(0, 1)
-        written = model.write_sites(batch.tokens)
+        seen = traffic(model, batch.tokens)
         for site, dictionary in dictionaries.items():
-            yield Pass(site, dictionary.encode(written[site].flatten(0, 1)), holds, done)
+            encoded = seen[site].input_of(dictionary).flatten(0, 1)
+            yield Pass(site, dictionary.encode(encoded), holds, done)
         done += len(holds)
 
 
@@ -130,10 +139,14 @@ class _Site:
         self.histogram.scatter_add_(1, bins.T, (batch.activations.T > 0).float())
         self.found.add(batch.activations, self.maximum, batch.holds)
 
+    def check(self, batch: Pass) -> None:
+        """Labels again, on other games."""
+        self.checked.add(batch.activations, self.maximum, batch.holds)
+
 
 def compute(
     model: OthelloTransformer,
-    dictionaries: Mapping[str, Encoder],
+    dictionaries: Mapping[str, Dictionary],
     path: Path,
     *,
     probes: Probes | None = None,
@@ -146,12 +159,11 @@ def compute(
     Labels are found on `games` held-out games of stream `seed` and checked on as many of stream `seed + 1`.
     """
     states = {site: _Site(dictionary.W_dec.shape[0], top) for site, dictionary in dictionaries.items()}
-    for batch in _activations(model, dictionaries, games, seed):
-        states[batch.site].first_pass(batch)
-    for batch in _activations(model, dictionaries, games, seed):
-        states[batch.site].second_pass(batch)
-    for batch in _activations(model, dictionaries, games, seed + 1):
-        states[batch.site].checked.add(batch.activations, states[batch.site].maximum, batch.holds)
+    with Progress(3 * games * PLIES * len(states), unit="activations", label="feature cards") as progress:
+        for stream, work in ((seed, _Site.first_pass), (seed, _Site.second_pass), (seed + 1, _Site.check)):
+            for batch in _activations(model, dictionaries, games, stream):
+                work(states[batch.site], batch)
+                progress.advance(len(batch.activations))
     positions = _positions(games, seed)
     rows: list[dict[str, Any]] = []
     for site, state in states.items():
@@ -190,7 +202,9 @@ def _rows(site: str, state: _Site, positions: Tensor, decoder: _Decoder) -> list
     total = len(positions)
     rows = []
     for index in state.maximum.nonzero()[:, 0].tolist():
-        inputs = state.inputs[index][state.values[index] > 0]
+        strong = state.values[index] > 0
+        inputs, values = state.inputs[index][strong], state.values[index][strong]
+        shown = torch.linspace(0, len(inputs) - 1, min(EXAMPLES, len(inputs))).round().long()
         scale = float(decoder.logits[index].abs().max()) or 1.0
         rows.append(
             {
@@ -208,6 +222,8 @@ def _rows(site: str, state: _Site, positions: Tensor, decoder: _Decoder) -> list
                 "logit_scale": scale,
                 "probe": decoder.probe[index],
                 "cosine": float(decoder.cosine[index]),
+                "examples": inputs[shown].tolist(),
+                "example_activations": values[shown].tolist(),
             }
         )
     return rows
@@ -250,15 +266,25 @@ class Cards:
         self.path = path
 
     @cached_property
-    def _table(self) -> dict[str, list[Any]]:
+    def _file(self) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+        """The columns, and the settings that the cards were made with."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
-            return pq.read_table(self.path).to_pydict()
-        except (OSError, pa.ArrowInvalid) as error:
-            expected = "expected a file of interp.dictionaries.cards"
+            table = pq.read_table(self.path)
+            return table.to_pydict(), json.loads(table.schema.metadata[b"cards"])
+        except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
+            expected = "expected a file of `interp dictionaries features`"
             raise UserError(f"{self.path} holds no feature cards ({error}); {expected}") from None
+
+    @property
+    def _table(self) -> dict[str, list[Any]]:
+        return self._file[0]
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return self._file[1]
 
     @cached_property
     def _rows(self) -> dict[tuple[str, int], int]:
@@ -275,9 +301,17 @@ class Cards:
         values: dict[str, Any] = {name: column[row] for name, column in self._table.items()}
         for name in (*_SHARES, "histogram"):
             values[name] = np.frombuffer(values[name], np.uint8).astype(np.float32) / _LEVELS
+        places, activations = values.pop("examples"), values.pop("example_activations")
+        examples = tuple(Example(self._moves(place), value) for place, value in zip(places, activations, strict=True))
         tiles = np.full(64, np.nan, np.float32)
         tiles[SQUARE_OF_TOKEN] = np.frombuffer(values["logits"], np.int8) / 127 * values.pop("logit_scale")
-        return Card(**{**values, "logits": tiles})
+        return Card(**{**values, "logits": tiles, "examples": examples})
+
+    def _moves(self, place: int) -> tuple[int, ...]:
+        """Moves up to the position with this number in the stream that the cards were made from."""
+        game, ply = divmod(place, PLIES)
+        played = random_games(1, seed=self._settings["seed"], first=game, split="test")
+        return tuple(played.moves[0, : ply + 1].tolist())
 
     def label(self, site: str, index: int) -> str | None:
         """The automatic label of one feature."""

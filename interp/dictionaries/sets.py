@@ -42,9 +42,14 @@ def shipped_sets() -> list[str]:
     return sorted(folder.name for folder in _SHIPPED.glob("*") if folder.is_dir())
 
 
+def set_folder(name_or_path: str | Path) -> Path:
+    """The folder of a shipped set, or the given one."""
+    return _SHIPPED / name_or_path if str(name_or_path) in shipped_sets() else Path(name_or_path)
+
+
 def load_set(name_or_path: str | Path) -> DictionarySet:
     """A shipped set by name, or the set in a folder. Raises UserError if there is neither."""
-    folder = _SHIPPED / name_or_path if str(name_or_path) in shipped_sets() else Path(name_or_path)
+    folder = set_folder(name_or_path)
     found = {path.parent.name: load_dictionary(path.parent) for path in sorted(folder.glob("L*[AM]/cfg.json"))}
     if not found:
         shipped = ", ".join(shipped_sets()) or "none yet"
