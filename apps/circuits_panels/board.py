@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from apps.circuits_panels.lab import Lab, Reading
-from apps.circuits_panels.session import attempt, bind, presets, reading
+from apps.circuits_panels.session import attempt, bind, reading
 from apps.circuits_panels.state import Screen, Target, at_ply, legal_at, load_game, play, undo
 from interp.othello.games import random_games, replay, squares_of, unpack
 from interp.othello.notation import CENTRE, format_moves, parse_square, square_name
@@ -59,9 +58,7 @@ def board_data(screen: Screen, view: Reading | None) -> dict[str, Any]:
             "playable": square not in CENTRE and view is not None,
             "target": bool(screen.ply) and screen.target.kind == "logit" and square == screen.target.square,
             "read": int(read[square]) if read is not None else 0,
-            "sure": float(view.confidence[square])
-            if view is not None and view.confidence is not None
-            else 1.0,
+            "sure": float(view.confidence[square]) if view is not None and view.confidence is not None else 1.0,
             "wrong": bool(read is not None and read[square] != discs[square]),
         }
         cell["hint"] = _hint(cell)
@@ -120,7 +117,6 @@ def show(lab: Lab, screen: Screen) -> None:
         on_aimed_change=_on_aimed,
     )
     _step_controls(screen)
-    _game_controls(screen)
 
 
 def _step_controls(screen: Screen) -> None:
@@ -151,9 +147,7 @@ def _step_controls(screen: Screen) -> None:
             on_click=attempt,
             args=(lambda now: at_ply(now, now.ply + 1),),
         )
-        st.button(
-            "", icon=":material/restart_alt:", help="Empty board", on_click=attempt, args=(_empty,), key="new"
-        )
+        st.button("", icon=":material/restart_alt:", help="Empty board", on_click=attempt, args=(_empty,), key="new")
         st.button("", icon=":material/casino:", help="A random legal game", on_click=_random, key="random")
     if len(screen.moves) > 1:
         st.slider(
@@ -163,27 +157,6 @@ def _step_controls(screen: Screen) -> None:
             key=bind("ply", max(screen.ply, 1)),
             on_change=_on_ply,
             label_visibility="collapsed",
-        )
-
-
-def _game_controls(screen: Screen) -> None:
-    with st.expander("Game as text, and games to look at"):
-        names = [preset.name for preset in presets()]
-        st.selectbox(
-            "A shipped game",
-            names,
-            index=None,
-            key=bind("preset", None),
-            on_change=_on_preset,
-            placeholder="Choose a game",
-        )
-        st.text_area(
-            "Moves",
-            key=bind("moves", format_moves(list(screen.moves))),
-            on_change=_on_moves,
-            height=90,
-            help="Such as f5 d6 c3; black moves first.",
-            max_chars=400,
         )
 
 
@@ -209,17 +182,3 @@ def _on_aimed() -> None:
 
 def _on_ply() -> None:
     attempt(lambda now: at_ply(now, st.session_state["ply"]))
-
-
-def _on_moves() -> None:
-    attempt(lambda now: load_game(now, st.session_state["moves"]))
-
-
-def _open_preset(screen: Screen, now: Screen) -> Screen:
-    return replace(screen, set=now.set, panel=now.panel)
-
-
-def _on_preset() -> None:
-    for preset in presets():
-        if preset.name == st.session_state["preset"]:
-            attempt(partial(_open_preset, preset.screen))

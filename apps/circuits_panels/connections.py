@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from apps.circuits_panels.lab import Circuit, Lab
+from apps.circuits_panels.link_graph import toggled
 from apps.circuits_panels.session import attempt
 from apps.circuits_panels.state import Screen, trace_from
 from apps.shell.page import note
@@ -28,7 +31,7 @@ def _linked(circuit: Circuit, edges: pd.DataFrame, end: str) -> pd.DataFrame:
     known = circuit.nodes.set_index("id")
     found = known.reindex(edges[end])
     table = pd.DataFrame({"id": edges[end].to_numpy(), "label": found["label"].astype(str).to_numpy()})
-    table["place"] = [_place(row, move) for row, move in zip(found["row"], found["move"], strict=True)]
+    table["place"] = [place_of(row, move) for row, move in zip(found["row"], found["move"], strict=True)]
     table["weight"] = edges["weight"].to_numpy()
     return _ranked(table)
 
@@ -39,14 +42,15 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(table["weight"].abs().sort_values(ascending=False).index).reset_index(drop=True)
 
 
-def _place(row: str, move: float) -> str:
+def place_of(row: str, move: float) -> str:
+    """Where a node stands, such as `L2M @8`."""
     return f"{row} @{int(move)}" if move else str(row)
 
 
 def all_inputs(lab: Lab, screen: Screen, node: str) -> pd.DataFrame:
-    """Every direct input of a node, traced on demand; columns as of `outputs_of`."""
+    """Every direct input of a node, traced on demand; columns as of `outputs_of`. Raises UserError if it has none."""
     rows = lab.inputs(screen.shown, screen.target_text, screen.set, node)
-    places = [_place(row, move) for row, move in zip(rows["row"], rows["move"], strict=True)]
+    places = [place_of(row, move) for row, move in zip(rows["row"], rows["move"], strict=True)]
     table = pd.DataFrame({"id": rows["id"], "label": rows["label"].astype(str), "place": places})
     return _ranked(table.assign(weight=rows["contribution"]))
 
@@ -56,27 +60,9 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
     node = screen.node or circuit.target
     row = circuit.nodes[circuit.nodes["id"] == node].iloc[0]
     inputs, outputs = inputs_of(circuit, node), outputs_of(circuit, node)
-    note(
-        f"Selected: {row['label']}"
-        + ("" if row["kind"] == "target" else f" at {_place(row['row'], row['move'])}")
-    )
-    with st.container(horizontal=True, gap="small"):
-        if row["kind"] == "feature":
-            st.button(
-                "Trace this feature",
-                icon=":material/account_tree:",
-                key="trace_node",
-                on_click=attempt,
-                args=(lambda now: trace_from(now, row["site"], int(row["index"]), int(row["move"])),),
-            )
-        if node != circuit.target:
-            st.button(
-                "Back to the target",
-                key="to_target",
-                on_click=attempt,
-                args=(lambda now: replace(now, node=None),),
-            )
-        everything = row["kind"] in ("feature", "target") and st.toggle("All inputs", key="all_inputs")
+    place = "" if row["kind"] == "target" else f", {place_of(row['row'], row['move'])}"
+    note(f"Selected: {row['label']}{place}")
+    everything = _actions(screen, circuit, row)
     if everything or (inputs.empty and row["kind"] == "feature"):
         try:
             inputs = all_inputs(lab, screen, node)
@@ -84,6 +70,29 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
             note(str(error))
     _table("Inputs", inputs, circuit, f"in-{node}")
     _table("Outputs", outputs, circuit, f"out-{node}")
+
+
+def _actions(screen: Screen, circuit: Circuit, row: pd.Series) -> bool:
+    """Buttons of the selected node; returns whether all its inputs are asked for."""
+    node = str(row["id"])
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        if row["kind"] == "feature":
+            step = partial(_traced_from, str(row["site"]), int(row["index"]), int(row["move"]))
+            _button("Trace it", "trace_node", step, icon=":material/account_tree:", help="Make this feature the target")
+        if node != circuit.target:
+            is_pinned = node in [pin.node for pin in screen.pins]
+            icon = ":material/keep_off:" if is_pinned else ":material/keep:"
+            _button("Unpin" if is_pinned else "Pin", "pin", partial(toggled, node), icon=icon)
+            _button("Back to the target", "to_target", lambda now: replace(now, node=None))
+        return row["kind"] in ("feature", "target") and st.toggle("All inputs", key="all_inputs")
+
+
+def _button(label: str, key: str, step: Any, *, icon: str | None = None, help: str | None = None) -> None:
+    st.button(label, icon=icon, help=help, key=key, on_click=attempt, args=(step,))
+
+
+def _traced_from(site: str, index: int, move: int, screen: Screen) -> Screen:
+    return trace_from(screen, site, index, move)
 
 
 def _table(title: str, table: pd.DataFrame, circuit: Circuit, key: str) -> None:
@@ -101,9 +110,7 @@ def _table(title: str, table: pd.DataFrame, circuit: Circuit, key: str) -> None:
         height=min(36 * (len(table) + 1) + 2, 254),
         column_config={
             "weight": st.column_config.NumberColumn(title, format="%+.3f", width=70),
-            "share": st.column_config.ProgressColumn(
-                "Share", format="percent", min_value=0.0, max_value=1.0, width=80
-            ),
+            "share": st.column_config.ProgressColumn("Share", format="percent", min_value=0.0, max_value=1.0, width=80),
             "label": st.column_config.TextColumn("Node", width="medium"),
             "place": st.column_config.TextColumn("Where", width=80),
         },

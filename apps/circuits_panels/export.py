@@ -1,11 +1,21 @@
-"""Take it along: graph as JSON, tables as CSV, the game, a link, and the same trace as command and notebook cell."""
+"""Take it along: graph as JSON, tables as CSV, the game, a link, and the same trace as command and notebook cell.
+
+The link graph's own picture (SVG, PNG) is saved by the buttons below it, in the browser.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
 import streamlit as st
 
+from apps.circuits_panels.connections import inputs_of, outputs_of
 from apps.circuits_panels.lab import Circuit, Lab
-from apps.circuits_panels.state import Screen, link_params
+from apps.circuits_panels.link import link_params
+from apps.circuits_panels.state import Screen
+from apps.circuits_panels.verify import sums_frame
 from apps.shell.exports import csv, to_json
 from interp.othello.notation import format_moves
 
@@ -17,53 +27,51 @@ def command_of(screen: Screen) -> str:
     return f"interp circuits trace {question} --graph circuit.json"
 
 
-def link_of(screen: Screen) -> str:
-    """The query part of a link to this screen."""
-    from urllib.parse import urlencode
-
-    return "?" + urlencode(link_params(screen))
+def link_of(screen: Screen, page: str) -> str:
+    """A link to this screen; `page` is the app's address."""
+    return page.split("?")[0] + "?" + urlencode(link_params(screen))
 
 
-def show(lab: Lab, screen: Screen, circuit: Circuit, notebook: str) -> None:
-    """Draw the panel; `notebook` is the notebook cell that traces the same target."""
-    name = screen.target_text.replace(":", "-").replace("/", "-").replace("@", "-at-")
-    moves, target, chosen = screen.shown, screen.target_text, screen.set
-    with st.container(horizontal=True, gap="small"):
-        st.download_button(
-            "Graph (JSON)",
-            lambda: to_json(lab.document(moves, target, chosen)),
-            f"{name}.json",
+def annotated(document: dict[str, Any], circuit: Circuit, screen: Screen) -> dict[str, Any]:
+    """A Neuronpedia document with the screen's labels, pins and selection; named pins become supernodes of one."""
+    labels = dict(zip(circuit.nodes["id"], circuit.nodes["label"].astype(str), strict=True))
+    pins = [pin for pin in screen.pins if pin.node in labels]
+    chosen = {
+        "pinnedIds": [pin.node for pin in pins],
+        "supernodes": [[pin.name, pin.node] for pin in pins if pin.name],
+        "clickedId": screen.node or circuit.target,
+    }
+    nodes = [node | {"clerp": labels.get(node["node_id"], node["clerp"])} for node in document["nodes"]]
+    return document | {"nodes": nodes, "qParams": document.get("qParams", {}) | chosen}
+
+
+def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
+    """Draw the panel."""
+    moves, target, chosen, node = screen.shown, screen.target_text, screen.set, screen.node or circuit.target
+    files: dict[str, tuple[str, str, Callable[[], str]]] = {
+        "Graph (JSON)": (
+            "-graph.json",
             "application/json",
-            key="get_graph",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Nodes (CSV)",
-            lambda: csv(circuit.nodes),
-            f"{name}-nodes.csv",
-            "text/csv",
-            key="get_nodes",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Links (CSV)",
-            lambda: csv(circuit.edges),
-            f"{name}-links.csv",
-            "text/csv",
-            key="get_links",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Game (text)",
-            format_moves(list(screen.moves)),
-            "game.txt",
-            "text/plain",
-            key="get_game",
-            on_click="ignore",
-        )
+            lambda: to_json(annotated(lab.document(moves, target, chosen), circuit, screen)),
+        ),
+        "Nodes (CSV)": ("-nodes.csv", "text/csv", lambda: csv(circuit.nodes)),
+        "Links (CSV)": ("-links.csv", "text/csv", lambda: csv(circuit.edges)),
+        "Inputs of the selected (CSV)": ("-inputs.csv", "text/csv", lambda: csv(inputs_of(circuit, node))),
+        "Outputs (CSV)": ("-outputs.csv", "text/csv", lambda: csv(outputs_of(circuit, node))),
+        "Sums (CSV)": ("-sums.csv", "text/csv", lambda: csv(sums_frame(circuit))),
+        "Game (text)": ("-game.txt", "text/plain", lambda: format_moves(list(screen.moves)) + "\n"),
+    }
+    if screen.target.kind == "attention":
+        files["Pairs (CSV)"] = ("-pairs.csv", "text/csv", lambda: csv(lab.pairs(moves, target, chosen).pairs))
+    name = target.replace(":", "-").replace("/", "-").replace("@", "-at-").replace(",", "-")
+    with st.container(horizontal=True, gap="small"):
+        for label, (ending, mime, make) in files.items():
+            key = "get" + ending.split(".")[0].replace("-", "_")
+            st.download_button(label, make, name + ending, mime, key=key, on_click="ignore")
     command, cell = st.columns(2)
-    command.caption("The same on the command line, and a link to this screen")
+    command.caption("A link to this screen, pins and names included")
+    command.code(link_of(screen, st.context.url or ""), language=None, wrap_lines=True)
+    command.caption("The same on the command line")
     command.code(command_of(screen), language="bash", wrap_lines=True)
-    command.code(link_of(screen), language=None, wrap_lines=True)
     cell.caption("The same in a notebook")
-    cell.code(notebook, language="python")
+    cell.code(lab.notebook_cell(moves, target, chosen), language="python")

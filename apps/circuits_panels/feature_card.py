@@ -7,7 +7,7 @@ import streamlit as st
 from apps.circuits_panels.board import position
 from apps.circuits_panels.lab import Card, Circuit, Lab
 from apps.circuits_panels.state import Screen, Target
-from apps.shell.bars import histogram
+from apps.shell.bars import columns
 from apps.shell.boards import board_row, disc_board, heat_board
 from apps.shell.page import note, plain
 
@@ -38,26 +38,41 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
             "embeddings are the model's own."
         )
         return
-    site, index = feature
-    card = lab.card(screen.set, site, index)
+    show_card(lab, screen.set, *feature)
+
+
+def show_card(lab: Lab, set_name: str, site: str, index: int) -> None:
+    """Draw the card of any feature."""
+    card = lab.card(set_name, site, index)
+    if missing := lab.cards_notice(set_name):
+        note(missing)
     if card is None:
-        note(f"No card was computed for {site}/{index} of the set {screen.set}.")
+        note(f"{site}/{index} has no card: it was never active on the games that the cards were made from.")
         return
-    label = card.facts.get("label", "")
-    st.markdown(f"**{plain(f'{site}/{index}')}** {plain(label)}")
-    note(" · ".join(f"{name} {value}" for name, value in card.facts.items() if name != "label"))
+    st.markdown(f"**{plain(f'{site}/{index}')}** {plain(card.label)}")
+    if card.facts:
+        note(" · ".join(f"{name} {value}" for name, value in card.facts.items()))
     st.html(board_row([heat_board(values, title=title) for title, values in card.boards]))
-    if len(card.histogram):
-        st.html(histogram(card.histogram, title="Activations above zero (counts on a log scale)"))
+    _distributions(card)
     if card.examples:
+        note("Where it is strong")
         st.html(board_row(_examples(card), width=130))
+
+
+def _distributions(card: Card) -> None:
+    if not len(card.histogram):
+        return
+    low, high = float(card.histogram["left"].min()), float(card.histogram["right"].max())
+    title = "Activations above zero (counts on a log scale)"
+    drawings = [columns(card.histogram["height"], title=title, ends=(f"{low:.2g}", f"{high:.2g}"))]
+    if card.plies is not None:
+        drawings.append(columns(card.plies, title="When in the game it is strongest", ends=("move 1", f"{len(card.plies)}")))
+    st.html(board_row(drawings, width=230))
 
 
 def _examples(card: Card) -> list[str]:
     boards = []
     for moves, activation in card.examples[:6]:
         discs, _ = position(Screen(moves, len(moves), Target("logit")))
-        boards.append(
-            disc_board(discs.tolist(), title=f"{activation:.2f} after move {len(moves)}", last=moves[-1])
-        )
+        boards.append(disc_board(discs.tolist(), title=f"{activation:.2f} after move {len(moves)}", last=moves[-1]))
     return boards

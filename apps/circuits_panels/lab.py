@@ -15,8 +15,6 @@ class Reading(NamedTuple):
 
     probabilities: np.ndarray
     """Of each square as the next move, [64]; zero on the centre."""
-    logits: np.ndarray
-    """Of each square, [64]; NaN on the centre."""
     board: np.ndarray | None
     """What the probes read after the last layer but one, [64]: 1 mine (the player who just moved), -1 theirs, 0
     empty; None without probes."""
@@ -41,35 +39,58 @@ class Circuit:
     none), `site`, `index`, `label`, `activation`, `contribution` (direct, to the target; signed), `influence` (share
     of all influence on the target)."""
     edges: pd.DataFrame
-    """`source`, `target`, `weight`."""
+    """`source`, `target`, `weight` (contribution to the reader), `influence` (share of the target's that flows along it)."""
     seconds: float
     """What the tracing took."""
 
 
-class Ablation(NamedTuple):
-    """What happens when nodes are scaled in a real forward pass."""
+class Pairs(NamedTuple):
+    """An attention score by pairs of sources."""
 
-    predicted: float
-    """Change of the target that the traced contributions foretell."""
-    measured: float
-    """Change of the target in the edited pass."""
+    pairs: pd.DataFrame
+    """The largest pairs: `query`, `key` (labels), `query_id`, `key_id`, `contribution`."""
+    sides: dict[str, pd.DataFrame]
+    """Margins of the `query` and the `key` side: `id`, `label`, `contribution` (summed over all partners), ranked."""
+    total: int
+    """Pairs in all."""
+
+
+class Ablation(NamedTuple):
+    """What happens when nodes are scaled in real forward passes."""
+
+    each: pd.DataFrame
+    """Changes of the target: a row a node and a last row, `together`. Columns `id`, `predicted` (by the traced
+    contributions), `held` (measured with every norm, pattern and later write held, so that it must agree) and
+    `measured` (everything later reacts)."""
     before: np.ndarray
     """Next-move probabilities of the untouched pass, [64]."""
     after: np.ndarray
-    """Next-move probabilities of the edited pass, [64]."""
+    """Next-move probabilities with all the nodes scaled, [64]."""
 
 
 class Card(NamedTuple):
     """What is known of a feature."""
 
+    label: str
+    """Automatic label such as `c4 is mine`; empty if none was computed."""
     facts: dict[str, str]
-    """Short facts by name, in order: label, F1, frequency, largest activation."""
+    """Short facts by name, in order."""
     boards: list[tuple[str, np.ndarray]]
     """Titles and values of the 8 x 8 boards, [64] each."""
     histogram: pd.DataFrame
-    """`left`, `right`, `count` of the activations above zero."""
+    """`left`, `right`, `height` (share of the highest bar, counts on a log scale) of the activations above zero."""
+    plies: np.ndarray | None
+    """How often the strongest inputs stand at each ply, share of the peak, [59]."""
     examples: list[tuple[tuple[int, ...], float]]
     """Games up to a strongly activating position, with the activation."""
+
+
+class Counterpart(NamedTuple):
+    """The feature of another set whose decoder direction is nearest."""
+
+    number: int
+    """Its feature number."""
+    cosine: float
 
 
 class Lab(Protocol):
@@ -108,26 +129,35 @@ class Lab(Protocol):
         """All direct inputs of a node: columns as of `Circuit.nodes`, `contribution` being that to the node."""
         ...
 
-    def attention_pairs(self, moves: Sequence[int], target: str, set_name: str) -> pd.DataFrame:
-        """`query`, `key` (labels), `query_id`, `key_id`, `contribution` of an attention score's pairs of sources."""
+    def pairs(self, moves: Sequence[int], target: str, set_name: str) -> Pairs:
+        """An attention score by pairs of query and key sources."""
         ...
 
     def pattern(self, moves: Sequence[int], layer: int, head: int) -> np.ndarray:
         """Attention of the last move to each move, [moves]."""
         ...
 
-    def ablate(
-        self, moves: Sequence[int], target: str, set_name: str, nodes: Sequence[str], factor: float
-    ) -> Ablation:
-        """Scale nodes of the traced circuit by `factor` in a forward pass (0 removes them)."""
+    def ablate(self, moves: Sequence[int], target: str, set_name: str, nodes: Sequence[str], factor: float) -> Ablation:
+        """Scale nodes by `factor` in forward passes (0 removes them), each alone and all together."""
         ...
 
     def card(self, set_name: str, site: str, index: int) -> Card | None:
         """The card of a feature, or None where none was computed."""
         ...
 
-    def search(self, set_name: str, text: str) -> pd.DataFrame:
-        """Features whose label holds all words of `text`: `site`, `index`, `label`, `f1`."""
+    def cards_notice(self, set_name: str) -> str:
+        """How to make a set's cards if there are none, or empty."""
+        ...
+
+    def search(self, set_name: str, text: str, moves: Sequence[int]) -> pd.DataFrame:
+        """Features whose label holds all words of `text`: `site`, `index`, `label`, `f1`, `activation` (after the moves).
+
+        Those active come first, each group by falling F1.
+        """
+        ...
+
+    def counterpart(self, set_name: str, site: str, index: int, other: str) -> Counterpart:
+        """The feature of the other set at the same site that writes most nearly in the same direction."""
         ...
 
     def notebook_cell(self, moves: Sequence[int], target: str, set_name: str) -> str:

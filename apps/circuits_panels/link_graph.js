@@ -74,7 +74,7 @@ export default function (component) {
   const svg = make(scroll, "svg", { viewBox: `0 0 ${data.width} ${data.height}`, role: "group", "aria-label": data.title });
   svg.style.minWidth = `${Math.round(data.width * 0.72)}px`;
   drawFrame(svg, data);
-  const at = new Map(data.nodes.map((node) => [node.id, node]));
+  const pins = new Set(data.pins), at = new Map(data.nodes.map((node) => [node.id, node]));
   const edges = drawEdges(svg, data, at), marks = new Map(), layer = make(svg, "g", { class: "nodes" });
 
   function highlight(id) {
@@ -85,7 +85,7 @@ export default function (component) {
       if (touches) { near.add(edge.s); near.add(edge.t); }
     }
     for (const [other, mark] of marks) mark.classList.toggle("near", near.has(other));
-    svg.classList.toggle("focus", id !== null && at.has(id));
+    svg.classList.toggle("focus", at.has(id) && (id !== data.goal || id !== data.selected));
   }
 
   for (const node of data.nodes) {
@@ -96,15 +96,21 @@ export default function (component) {
     group.setAttribute("aria-pressed", String(node.id === data.selected));
     make(group, "circle", { cx: node.x, cy: node.y, r: Math.max(node.r + 3, 8), class: "hit" });
     if (node.id === data.selected) make(group, "circle", { cx: node.x, cy: node.y, r: node.r + 4.5, class: "ring" });
+    if (pins.has(node.id)) make(group, "circle", { cx: node.x, cy: node.y, r: node.r + 2.5, class: "pin" });
     shape(group, node);
+    if (data.named && node.label) make(group, "text", { x: node.x, y: node.y - node.r - 5, class: "name" }, node.label);
     const enter = () => { show(tip, node); place(tip, box, group); highlight(node.id); };
     const leave = () => { tip.hidden = true; highlight(data.selected); };
-    const pick = () => setTriggerValue("picked", node.id);
+    const pick = (event) => setTriggerValue(event.shiftKey ? "pinned" : "picked", node.id);
     Object.assign(group, { onmouseenter: enter, onfocus: enter, onmouseleave: leave, onblur: leave, onclick: pick });
-    group.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pick(); } };
+    group.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pick(event); } };
     marks.set(node.id, group);
   }
   highlight(data.selected);
   scroll.scrollLeft = data.selected && !kept ? svg.scrollWidth : kept;
+  box.querySelector(".legend").textContent = data.legend;
+  for (const button of box.querySelectorAll(".tools button")) {
+    button.onclick = () => savePicture(svg, button.dataset.kind, data.title);
+  }
   if (focused && marks.has(focused)) { marks.get(focused).focus({ preventScroll: true }); }
 }

@@ -6,42 +6,19 @@ callback changes the screen, so a click on a drawing and a control can never dis
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import streamlit as st
 
 from apps.circuits_panels.lab import Circuit, Lab, Reading
-from apps.circuits_panels.state import Screen, link_params, load_game, open_link, parse_target
+from apps.circuits_panels.link import link_params, open_link
+from apps.circuits_panels.presets import presets
+from apps.circuits_panels.state import Screen
 from apps.shell.page import report
 from interp.runs.errors import UserError
 
 _SCREEN = "_screen"
-
-
-class Preset(NamedTuple):
-    """A game worth looking at."""
-
-    name: str
-    """What is seen."""
-    screen: Screen
-    """Game, move and target."""
-
-
-@cache
-def presets() -> tuple[Preset, ...]:
-    """The shipped games; the app opens on the first."""
-    entries = json.loads((Path(__file__).parent / "presets.json").read_text())
-    return tuple(_preset(entry) for entry in entries)
-
-
-def _preset(entry: dict[str, str]) -> Preset:
-    target, ply = parse_target(entry["target"])
-    game = load_game(Screen((), 0, target), entry["moves"])
-    return Preset(entry["name"], Screen(game.moves, ply, target, node=entry.get("node")))
 
 
 def start(lab: Lab) -> Screen:

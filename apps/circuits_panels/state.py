@@ -1,4 +1,4 @@
-"""What the screen shows, as one value: game, moves shown, target, dictionary set, selected node; links to and from it.
+"""What the screen shows, as one value: game, moves shown, target, dictionary set, selected node, pins.
 
 Every click and every control is a pure function from a screen to the next one, so that all of it is tested without a
 browser. The target's position is always the number of moves shown.
@@ -7,14 +7,14 @@ browser. The target's position is always the number of moves shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from apps.circuits_panels.pins import Pin
 from interp.othello.games import replay, squares_of
-from interp.othello.notation import CENTRE, format_moves, parse_moves, parse_square, square_name
+from interp.othello.notation import CENTRE, parse_moves, parse_square, square_name
 from interp.runs.errors import UserError
 
-PANELS = ("Verify", "Attention", "Compare", "Export")
+PANELS = ("Verify", "Pinned", "Attention", "Compare", "Export")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,12 @@ class Screen:
     """Selected node of the circuit, or None for the target itself."""
     panel: str = PANELS[0]
     """The lower panel that is open."""
+    pins: tuple[Pin, ...] = ()
+    """Nodes that the reader keeps."""
+    top_nodes: int = 60
+    """Most nodes drawn."""
+    top_links: int = 200
+    """Most links drawn."""
 
     @property
     def shown(self) -> tuple[int, ...]:
@@ -83,9 +89,7 @@ def parse_target(text: str, *, layers: int = 6, heads: int = 8) -> tuple[Target,
     if found := _LOGIT.fullmatch(text):
         square = parse_square(found[1])
         if square in CENTRE:
-            raise UserError(
-                f"{square_name(square)} is filled from the start and never played: it has no logit"
-            )
+            raise UserError(f"{square_name(square)} is filled from the start and never played: it has no logit")
         return Target("logit", square=square), int(found[2])
     if (found := _FEATURE.fullmatch(text)) and int(found[1][1:-1]) < layers:
         return Target("feature", site=found[1], index=int(found[2])), int(found[3])
@@ -94,72 +98,7 @@ def parse_target(text: str, *, layers: int = 6, heads: int = 8) -> tuple[Target,
         if not 1 <= key <= query:
             raise UserError(f"a head at move {query} attends to moves 1 to {query}, not to move {key}")
         return Target("attention", layer=int(found[1]), head=int(found[2]), key=key), query
-    raise UserError(
-        f"'{text[:60]}' is no target: a target looks like {_FORMS}, with layers up to {layers - 1}"
-    )
-
-
-def open_link(params: Mapping[str, str], default: Screen, sets: Sequence[str]) -> tuple[Screen, list[str]]:
-    """The screen that a link describes, and one sentence for each part of it that was ignored."""
-    problems: list[str] = []
-    screen = _game_of(params, default, problems)
-    if "target" in params:
-        try:
-            target, position = parse_target(params["target"])
-            if not 1 <= position <= len(screen.moves):
-                raise UserError(
-                    f"the target is after move {position}, but the game has {len(screen.moves)} moves"
-                )
-            screen = replace(screen, target=target, ply=position, node=None)
-        except UserError as error:
-            problems.append(f"Target in the link ignored: {error}.")
-    if "set" in params:
-        if params["set"] in sets:
-            screen = replace(screen, set=params["set"])
-        else:
-            problems.append(
-                f"Dictionary set '{params['set'][:40]}' in the link ignored: there is {' and '.join(sets)}."
-            )
-    if params.get("panel") in PANELS:
-        screen = replace(screen, panel=params["panel"])
-    return replace(screen, node=params.get("node", default.node if screen == default else None) or None), problems
-
-
-def _game_of(params: Mapping[str, str], default: Screen, problems: list[str]) -> Screen:
-    screen = default
-    if "moves" in params:
-        try:
-            screen = load_game(default, params["moves"])
-        except UserError as error:
-            problems.append(f"Moves in the link ignored: {error}.")
-    if "ply" in params:
-        if (
-            params["ply"].isascii()
-            and params["ply"].isdigit()
-            and 1 <= int(params["ply"]) <= len(screen.moves)
-        ):
-            screen = at_ply(screen, int(params["ply"]))
-        else:
-            problems.append(
-                f"ply '{params['ply'][:20]}' in the link ignored: the game has moves 1 to {len(screen.moves)}."
-            )
-    return screen
-
-
-def link_params(screen: Screen) -> dict[str, str]:
-    """The query of a link to this screen."""
-    params = {
-        "moves": format_moves(list(screen.moves)).replace(" ", ""),
-        "ply": str(screen.ply),
-        "set": screen.set,
-    }
-    if screen.ply:
-        params["target"] = screen.target_text
-    if screen.node is not None:
-        params["node"] = screen.node
-    if screen.panel != PANELS[0]:
-        params["panel"] = screen.panel
-    return params
+    raise UserError(f"'{text[:60]}' is no target: a target looks like {_FORMS}, with layers up to {layers - 1}")
 
 
 def legal_at(screen: Screen) -> list[int]:
@@ -173,11 +112,11 @@ def load_game(screen: Screen, text: str) -> Screen:
     if not moves:
         raise UserError("no move was given: a game looks like f5 d6 c3")
     replay(moves)
-    return _aim(replace(screen, moves=tuple(moves), ply=min(len(moves), 59), node=None))
+    return _aim(replace(screen, moves=tuple(moves), ply=min(len(moves), 59), node=None, pins=()))
 
 
 def play(screen: Screen, square: int) -> Screen:
-    """One move further; later moves of the game are dropped unless the move is the game's own. Raises IllegalMove."""
+    """One move further; another than the game's own drops what followed. Raises IllegalMove."""
     if screen.ply < len(screen.moves) and screen.moves[screen.ply] == square:
         return at_ply(screen, screen.ply + 1)
     moves = (*screen.shown, square)

@@ -10,6 +10,7 @@ import streamlit as st
 from apps.circuits_panels.lab import Lab, Reading
 from apps.circuits_panels.session import attempt, bind, reading
 from apps.circuits_panels.state import Screen, Target, legal_at
+from apps.shell.page import note
 from interp.othello.notation import SQUARE_OF_TOKEN, square_name
 
 KINDS = {"logit": "Logit of a move", "feature": "Feature", "attention": "Attention score"}
@@ -17,9 +18,7 @@ KINDS = {"logit": "Logit of a move", "feature": "Feature", "attention": "Attenti
 
 def squares_by_probability(view: Reading, legal: list[int]) -> list[int]:
     """The 60 playable squares: legal ones first, each group by falling probability."""
-    return sorted(
-        SQUARE_OF_TOKEN.tolist(), key=lambda square: (square not in legal, -view.probabilities[square])
-    )
+    return sorted(SQUARE_OF_TOKEN.tolist(), key=lambda square: (square not in legal, -view.probabilities[square]))
 
 
 def show(lab: Lab, screen: Screen) -> None:
@@ -63,8 +62,7 @@ def _logit(lab: Lab, screen: Screen) -> None:
         "Move",
         squares_by_probability(view, legal),
         format_func=lambda square: (
-            f"{square_name(square)} · {'legal' if square in legal else 'illegal'} · "
-            f"{view.probabilities[square]:.1%}"
+            f"{square_name(square)} · {'legal' if square in legal else 'illegal'} · {view.probabilities[square]:.1%}"
         ),
         key=bind("square", screen.target.square),
         on_change=_on_square,
@@ -85,9 +83,7 @@ def _feature(lab: Lab, screen: Screen) -> None:
 
 def _attention(lab: Lab, screen: Screen) -> None:
     layer, head, key = st.columns([1, 1, 1.4])
-    layer.selectbox(
-        "Layer", range(len(lab.sites) // 2), key=bind("layer", screen.target.layer), on_change=_on_attention
-    )
+    layer.selectbox("Layer", range(len(lab.sites) // 2), key=bind("layer", screen.target.layer), on_change=_on_attention)
     head.selectbox("Head", range(lab.heads), key=bind("head", screen.target.head), on_change=_on_attention)
     key.selectbox(
         "Attends to",
@@ -99,20 +95,23 @@ def _attention(lab: Lab, screen: Screen) -> None:
 
 
 def _search(lab: Lab, screen: Screen) -> None:
-    text, choice = st.columns([1, 1.6], vertical_alignment="bottom")
+    if missing := lab.cards_notice(screen.set):
+        note(missing)
+        return
+    text, choice = st.columns([1, 1.9], vertical_alignment="bottom")
     words = text.text_input("Search by label", placeholder="c4 mine", key="search", max_chars=60)
     if not words.strip():
         return
-    hits = lab.search(screen.set, words).head(50)
+    hits = lab.search(screen.set, words, screen.shown)
     if hits.empty:
-        choice.caption("No label holds these words.")
+        choice.caption("No label holds these words. Labels are like c4 is mine, c4 was just flipped, c4 is legal next.")
         return
     choice.selectbox(
         "Found",
         range(len(hits)),
         index=None,
         format_func=lambda row: _hit_text(hits, row),
-        placeholder=f"{len(hits)} features",
+        placeholder=f"{len(hits)} features, {int((hits['activation'] > 0).sum())} of them active here",
         key="hit",
         on_change=_on_hit,
         args=(hits,),
@@ -121,7 +120,8 @@ def _search(lab: Lab, screen: Screen) -> None:
 
 def _hit_text(hits: pd.DataFrame, row: int) -> str:
     hit = hits.iloc[row]
-    return f"{hit['site']}/{hit['index']} · {hit['label']} · F1 {hit['f1']:.2f}"
+    active = f" · active here {hit['activation']:.2f}" if hit["activation"] > 0 else ""
+    return f"{hit['site']}/{hit['index']} · {hit['label']} · F1 {hit['f1']:.2f}{active}"
 
 
 def _on_kind() -> None:

@@ -16,7 +16,7 @@ from apps.circuits_panels.lab import Circuit
 from interp.othello.notation import square_name
 
 MAX_NODES, MAX_EDGES = 400, 2000
-_ACROSS, _STEP, _LINE = 6, 15.0, 16.0
+_ACROSS, _STEP, _WIDEST_STEP, _LINE = 8, 15.0, 30.0, 16.0
 _LEFT, _TOP, _BOTTOM, _PAD = 54.0, 8.0, 36.0, 10.0
 ORDER = ("embed", "target")
 
@@ -27,30 +27,27 @@ class View(NamedTuple):
     nodes: pd.DataFrame
     """Rows of `Circuit.nodes`, the most influential first; always with the target."""
     edges: pd.DataFrame
-    """Rows of `Circuit.edges` between them, the strongest first."""
+    """Rows of `Circuit.edges` between them, the most influential first."""
     share: float
     """Share of all influence that the drawn nodes hold."""
     sentence: str
     """What is shown of how much."""
 
 
-def choose(circuit: Circuit, *, nodes: int, edges: int, keep: str | None = None) -> View:
-    """The `nodes` most influential nodes and the `edges` strongest links among them; node `keep` is always in."""
+def choose(circuit: Circuit, *, nodes: int, edges: int, keep: Sequence[str] = ()) -> View:
+    """The `nodes` most influential nodes, and the `edges` links among them likewise; nodes of `keep` are always in."""
     nodes, edges = min(nodes, MAX_NODES), min(edges, MAX_EDGES)
     is_target = circuit.nodes["id"] == circuit.target
     sources = circuit.nodes[~is_target].sort_values("influence", ascending=False, kind="stable")
     chosen = sources.head(nodes)
-    if keep is not None and keep not in set(chosen["id"]):
-        chosen = pd.concat([chosen, sources[sources["id"] == keep]])
+    chosen = pd.concat([chosen, sources[sources["id"].isin(set(keep) - set(chosen["id"]))]])
     drawn = pd.concat([circuit.nodes[is_target], chosen], ignore_index=True)
-    inside = circuit.edges[
-        circuit.edges["source"].isin(drawn["id"]) & circuit.edges["target"].isin(drawn["id"])
-    ]
-    strongest = inside.reindex(inside["weight"].abs().sort_values(ascending=False).index).head(edges)
+    inside = circuit.edges[circuit.edges["source"].isin(drawn["id"]) & circuit.edges["target"].isin(drawn["id"])]
+    strongest = inside.nlargest(edges, "influence")
     total = float(sources["influence"].sum())
     share = float(chosen["influence"].sum()) / total if total > 0 else 1.0
     sentence = (
-        f"showing {len(chosen):,} of {len(sources):,} nodes, {share:.1%} of influence, "
+        f"Showing {len(chosen):,} of {len(sources):,} nodes, {share:.1%} of influence, "
         f"{len(strongest):,} of {len(circuit.edges):,} links"
     )
     return View(drawn, strongest.reset_index(drop=True), share, sentence)
@@ -59,7 +56,7 @@ def choose(circuit: Circuit, *, nodes: int, edges: int, keep: str | None = None)
 def layout(view: View, rows: Sequence[str], moves: Sequence[int], *, width: float = 860.0) -> dict[str, Any]:
     """What the drawing needs: node places, paths' ends, row and column heads, as plain JSON.
 
-    `rows` from bottom to top. Only moves with a node get a column; spare width is shared among the columns.
+    `rows` from bottom to top. Only moves with a node get a column; spare width goes to the crowded ones.
     """
     nodes = view.nodes.copy()
     rank = nodes.groupby(["row", "move"]).cumcount().to_numpy()
@@ -67,15 +64,13 @@ def layout(view: View, rows: Sequence[str], moves: Sequence[int], *, width: floa
     columns = _columns(nodes, count, width)
     heights = _heights(nodes, count, rows)
     total = _TOP + sum(height for _, height in heights.values()) + _BOTTOM
-    centre = (
-        nodes["move"].map({move: left + size / 2 for move, (left, size) in columns.items()}).to_numpy(float)
-    )
+    centre = nodes["move"].map({move: left + size / 2 for move, (left, size) in columns.items()}).to_numpy(float)
     across = np.minimum(count - rank // _ACROSS * _ACROSS, _ACROSS)
     lines = (count - 1) // _ACROSS
-    x = centre + (rank % _ACROSS - (across - 1) / 2) * _STEP
-    middle = (
-        nodes["row"].map({row: top + height / 2 for row, (top, height) in heights.items()}).to_numpy(float)
-    )
+    widest = nodes.assign(across=across).groupby("move")["across"].transform("max").to_numpy()
+    step = np.minimum((nodes["move"].map({move: size for move, (_, size) in columns.items()}) - _PAD) / widest, _WIDEST_STEP)
+    x = centre + (rank % _ACROSS - (across - 1) / 2) * step
+    middle = nodes["row"].map({row: top + height / 2 for row, (top, height) in heights.items()}).to_numpy(float)
     y = middle + (rank // _ACROSS - lines / 2) * _LINE
     right = max(left + size for left, size in columns.values())
     return {
@@ -92,12 +87,9 @@ def _columns(nodes: pd.DataFrame, count: np.ndarray, width: float) -> dict[int, 
     """Left edge and width of each move's column, ascending."""
     widest = pd.Series(np.minimum(count, _ACROSS), index=nodes["move"]).groupby(level=0).max().sort_index()
     sizes = np.maximum(widest.to_numpy(float) * _STEP + _PAD, 27.0)
-    sizes += max(width - _LEFT - _PAD - sizes.sum(), 0.0) / len(sizes)
+    sizes += max(width - _LEFT - _PAD - sizes.sum(), 0.0) * widest.to_numpy(float) / widest.sum()
     lefts = _LEFT + np.concatenate([[0.0], np.cumsum(sizes)[:-1]])
-    return {
-        int(move): (round(left, 1), round(size, 1))
-        for move, left, size in zip(widest.index, lefts, sizes, strict=True)
-    }
+    return {int(move): (round(left, 1), round(size, 1)) for move, left, size in zip(widest.index, lefts, sizes, strict=True)}
 
 
 def _heights(nodes: pd.DataFrame, count: np.ndarray, rows: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -123,16 +115,8 @@ def _node_marks(nodes: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> list[dict[
     marks = []
     for row, left, top, size in zip(nodes.itertuples(), x, y, radius, strict=True):
         move = f", move {row.move}" if row.move else ""
-        act = (
-            f"activation {row.activation:.2f}, "
-            if row.kind == "feature" and np.isfinite(row.activation)
-            else ""
-        )
-        share = (
-            ""
-            if row.kind == "target"
-            else f"{act}direct {row.contribution:+.3f}, {row.influence:.1%} of influence"
-        )
+        act = f"activation {row.activation:.2f}, " if row.kind == "feature" and np.isfinite(row.activation) else ""
+        share = "" if row.kind == "target" else f"{act}direct {row.contribution:+.3f}, {row.influence:.1%} of influence"
         place = "" if row.kind == "target" else f"{row.row}{move}"
         marks.append(
             {
@@ -151,13 +135,13 @@ def _node_marks(nodes: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> list[dict[
 
 
 def _edge_marks(edges: pd.DataFrame) -> list[dict[str, Any]]:
-    largest = edges["weight"].abs().max() if len(edges) else 1.0
+    largest = edges["influence"].max() if len(edges) else 1.0
     return [
         {
             "s": row.source,
             "t": row.target,
             "w": round(float(row.weight), 4),
-            "k": round(float(abs(row.weight) / largest), 3),
+            "k": round(float(row.influence / largest), 3),
         }
         for row in edges.itertuples()
     ]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
-
-import pandas as pd
 
 UP, DOWN = "#1f78c8", "#dd5f28"
 
@@ -48,18 +45,12 @@ def share_bars(shares: Mapping[str, float], *, title: str) -> str:
     return f'{head}<div style="display:flex;gap:1px;overflow-x:auto;max-width:60rem">{bars}</div>'
 
 
-def histogram(bins: pd.DataFrame, *, title: str) -> str:
-    """`count` over bins `left` .. `right` of equal width, heights on a log scale."""
-    top = math.log1p(max(float(bins["count"].max()), 1.0)) if len(bins) else 1.0
-    low, high = (float(bins["left"].min()), float(bins["right"].max())) if len(bins) else (0.0, 1.0)
-    columns = "".join(
-        f'<div title="{left:.2f} to {right:.2f}: {int(count):,}" '
-        f'style="flex:1;height:{100 * math.log1p(count) / top:.1f}%;background:{UP}"></div>'
-        for left, right, count in zip(bins["left"], bins["right"], bins["count"], strict=True)
-    )
+def columns(heights: Iterable[float], *, title: str, ends: tuple[str, str]) -> str:
+    """Thin columns of heights between 0 and 1 over an axis with a name at either end."""
+    bars = "".join(f'<div style="flex:1;height:{100 * height:.1f}%;background:{UP}"></div>' for height in heights)
     return (
         f'<div style="max-width:30rem;font-size:.82rem" role="img" aria-label="{escape(title)}">'
         f'<div style="opacity:.8">{escape(title)}</div><div style="display:flex;align-items:end;gap:1px;height:4rem;'
-        f'border-bottom:1px solid currentColor">{columns}</div><div style="display:flex;justify-content:space-between;'
-        f'opacity:.7"><span>{low:.2g}</span><span>{high:.2g}</span></div></div>'
+        f'border-bottom:1px solid currentColor">{bars}</div><div style="display:flex;justify-content:space-between;'
+        f'opacity:.7"><span>{escape(ends[0])}</span><span>{escape(ends[1])}</span></div></div>'
     )

@@ -15,13 +15,13 @@ from interp.othello.notation import square_name
 _UP, _DOWN = "31,120,200", "224,102,47"
 
 
-def heat_board(values: Sequence[float] | np.ndarray, *, title: str, unit: str = "") -> str:
-    """HTML of 64 values; the opacity of a square goes with its size."""
-    limit = max((abs(value) for value in values if value == value), default=0.0) or 1.0
+def heat_board(values: Sequence[float] | np.ndarray, *, title: str, limit: float | None = None) -> str:
+    """HTML of 64 values; the opacity of a square goes with its size as a share of `limit` (by default the largest)."""
+    limit = limit or max((abs(value) for value in values if value == value), default=0.0) or 1.0
     cells = []
     for square, value in enumerate(values):
-        share = abs(value) / limit if value == value else 0.0
-        hover = escape(f"{square_name(square)}: {value:.3g} {unit}".rstrip())
+        share = min(abs(value) / limit, 1.0) if value == value else 0.0
+        hover = f"{square_name(square)}: {value:.3g}"
         colour = f"rgba({_UP if value >= 0 else _DOWN},{share:.3f})"
         cells.append(
             f'<div title="{hover}" style="background:{colour};box-shadow:inset 0 0 0 .5px rgba(128,128,128,.45)"></div>'
@@ -35,11 +35,7 @@ def disc_board(discs: Sequence[int], *, title: str, last: int | None = None) -> 
     for square, disc in enumerate(discs):
         ring = "box-shadow:0 0 0 2px #ffb000;" if square == last else ""
         fill = "#15181c" if disc > 0 else "#f6f6f2"
-        stone = (
-            f'<div style="width:78%;height:78%;border-radius:50%;background:{fill};{ring}"></div>'
-            if disc
-            else ""
-        )
+        stone = f'<div style="width:78%;height:78%;border-radius:50%;background:{fill};{ring}"></div>' if disc else ""
         style = "background:#2f7d55;box-shadow:inset 0 0 0 .5px #1d5639;display:flex;"
         style += "align-items:center;justify-content:center"
         cells.append(f'<div title="{square_name(square)}" style="{style}">{stone}</div>')

@@ -14,6 +14,7 @@ _STYLE = """<style>
 .lab-title b {font-size: 1.35rem; font-weight: 650}
 .lab-title span {opacity: .75; font-size: .95rem}
 .lab-badge {border: 1px solid currentColor; border-radius: 1rem; padding: 0 .55rem; font-size: .78rem; opacity: .7}
+.lab-note code {font-size: .95em}
 .lab-note {font-size: .86rem; opacity: .78; line-height: 1.35}
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] {padding-left: .8rem; padding-right: .8rem}
@@ -37,8 +38,9 @@ def title_line(title: str, subtitle: str, badges: Sequence[str]) -> None:
 
 
 def note(text: str) -> None:
-    """A small line of explanation, shown as plain text."""
-    st.html(f'<div class="lab-note">{escape(text)}</div>')
+    """A small line of explanation, shown as plain text; what stands between backticks is code."""
+    parts = [f"<code>{escape(part)}</code>" if odd % 2 else escape(part) for odd, part in enumerate(text.split("`"))]
+    st.html(f'<div class="lab-note">{"".join(parts)}</div>')
 
 
 def report(problem: str) -> None:

@@ -28,9 +28,7 @@ def pair_heat_map(frame: pd.DataFrame, *, title: str = "", top: int = 12) -> go.
         colorbar={"thickness": 10},
         hovertemplate="query %{y}<br>key %{x}<br>%{z:+.3f}<extra></extra>",
     )
-    figure = finish(
-        go.Figure(heat), title=title, x="key side", y="query side", height=160 + 24 * max(len(table), 4)
-    )
+    figure = finish(go.Figure(heat), title=title, x="key side", y="query side", height=160 + 24 * max(len(table), 4))
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(showgrid=False, tickangle=-40)
     return figure

@@ -38,9 +38,7 @@ def place_nodes(nodes: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
     return placed
 
 
-def link_graph(
-    nodes: pd.DataFrame, edges: pd.DataFrame, rows: Sequence[str], *, title: str = ""
-) -> go.Figure:
+def link_graph(nodes: pd.DataFrame, edges: pd.DataFrame, rows: Sequence[str], *, title: str = "") -> go.Figure:
     """Draw `nodes` (id, kind, row, move, weight, label) and `edges` (source, target, weight).
 
     `rows` names the rows from bottom to top, `move` counts from 1 (0: no move). Node area goes with |weight|, colour

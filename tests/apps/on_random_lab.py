@@ -9,7 +9,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from random_lab import RandomLab  # noqa: E402
 
-from apps import circuits  # noqa: E402
+from apps.circuits_panels import opening, page  # noqa: E402
 
 
 @st.cache_resource
@@ -17,5 +17,5 @@ def _lab() -> RandomLab:
     return RandomLab(features=120)
 
 
-circuits.open_lab = _lab
-circuits.main()
+opening.open_lab = _lab
+page.main()

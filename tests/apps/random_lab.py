@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from apps.circuits_panels.lab import Ablation, Card, Circuit, Reading
+from apps.circuits_panels.lab import Ablation, Card, Circuit, Counterpart, Pairs, Reading
 from interp.othello.games import replay, unpack
 from interp.othello.notation import SQUARE_OF_TOKEN, format_moves, square_name
 from interp.runs.errors import UserError
@@ -42,7 +42,7 @@ class RandomLab:
         weights = np.exp(np.nan_to_num(logits, nan=-99.0))
         board = unpack(games.mine[0, -1:])[0].astype(int) - unpack(games.theirs[0, -1:])[0]
         board[rng.integers(0, 64, 2)] *= -1
-        return Reading(weights / weights.sum(), logits, board, rng.uniform(0.6, 1.0, 64))
+        return Reading(weights / weights.sum(), board, rng.uniform(0.6, 1.0, 64))
 
     def trace(self, moves: Sequence[int], target: str, set_name: str) -> Circuit:
         """A circuit over all sites and moves. Raises UserError for feature 1023, which stands for a dead one."""
@@ -68,9 +68,7 @@ class RandomLab:
         ]
         nodes = pd.DataFrame(rows, columns=_COLUMNS).drop_duplicates("id")
         nodes["influence"] /= nodes["influence"].sum()
-        goal = pd.DataFrame(
-            [("goal", "target", "target", len(moves), None, -1, target, np.nan, 0.0, 1.0)], columns=_COLUMNS
-        )
+        goal = pd.DataFrame([("goal", "target", "target", len(moves), None, -1, target, np.nan, 0.0, 1.0)], columns=_COLUMNS)
         sums = {"features": 4.0, "embeddings": 0.5, "errors": -0.7, "biases": 0.1}
         nodes = pd.concat([goal, nodes], ignore_index=True)
         return Circuit("goal", 3.9, sums, 0.0, nodes, self._edges(rng, nodes), 0.05)
@@ -102,7 +100,8 @@ class RandomLab:
         keep |= nodes["kind"].to_numpy()[target] == "target"
         ids = nodes["id"].to_numpy()
         weights = rng.standard_cauchy(int(keep.sum())).clip(-4, 4) * 0.3
-        return pd.DataFrame({"source": ids[source[keep]], "target": ids[target[keep]], "weight": weights})
+        ends = {"source": ids[source[keep]], "target": ids[target[keep]]}
+        return pd.DataFrame({**ends, "weight": weights, "influence": abs(weights) * 0.01})
 
     def inputs(self, moves: Sequence[int], target: str, set_name: str, node: str) -> pd.DataFrame:
         """All nodes of the circuit as inputs."""
@@ -110,66 +109,69 @@ class RandomLab:
         nodes = self.trace(moves, target, set_name).nodes
         return nodes[nodes["kind"] != "target"]
 
-    def attention_pairs(self, moves: Sequence[int], target: str, set_name: str) -> pd.DataFrame:
+    def pairs(self, moves: Sequence[int], target: str, set_name: str) -> Pairs:
         """Pairs among the first six nodes."""
         nodes = self.trace(moves, target, set_name).nodes.iloc[1:7]
         rng = self._rng("pairs", target)
-        pairs = [
-            (q.label, k.label, q.id, k.id, rng.normal())
-            for q in nodes.itertuples()
-            for k in nodes.itertuples()
-        ]
-        return pd.DataFrame(pairs, columns=["query", "key", "query_id", "key_id", "contribution"])
+        pairs = [(q.label, k.label, q.id, k.id, rng.normal()) for q in nodes.itertuples() for k in nodes.itertuples()]
+        table = pd.DataFrame(pairs, columns=["query", "key", "query_id", "key_id", "contribution"])
+        side = nodes[["id", "label", "contribution"]].reset_index(drop=True)
+        return Pairs(table, {"query": side, "key": side[::-1].reset_index(drop=True)}, 36)
 
     def pattern(self, moves: Sequence[int], layer: int, head: int) -> np.ndarray:
         """A distribution over the moves."""
         return self._rng("pattern", layer, head).dirichlet(np.ones(len(moves)))
 
-    def ablate(
-        self, moves: Sequence[int], target: str, set_name: str, nodes: Sequence[str], factor: float
-    ) -> Ablation:
-        """One unit for each node removed; one node fewer changes nothing at factor 1."""
+    def ablate(self, moves: Sequence[int], target: str, set_name: str, nodes: Sequence[str], factor: float) -> Ablation:
+        """One unit for each node removed, of which a tenth is made up for by others."""
         self.calls["ablate"] += 1
         before = self.read(moves).probabilities
-        return Ablation((factor - 1) * len(nodes), 0.9 * (factor - 1) * len(nodes), before, before[::-1])
+        sizes = [1.0] * len(nodes) + [float(len(nodes))]
+        change = np.array(sizes) * (factor - 1)
+        each = pd.DataFrame({"id": [*nodes, "together"], "predicted": change, "held": change, "measured": 0.9 * change})
+        return Ablation(each, before, before[::-1])
 
     def card(self, set_name: str, site: str, index: int) -> Card | None:
-        """A card with hostile text in its label; none for odd layers of the L1 set."""
+        """A card with hostile text in its label; none for site L1A of the L1 set."""
         self.calls["card"] += 1
         if set_name == "l1" and site == "L1A":
             return None
         rng = self._rng("card", site, index)
-        boards = [
-            (title, rng.normal(size=64))
-            for title in ("Where my discs are", "Moves played", "Discs flipped", "Pushes logits")
-        ]
+        titles = ("Where my discs are", "Moves played", "Discs flipped", "Pushes logits")
+        boards = [(title, rng.normal(size=64)) for title in titles]
         edges = np.linspace(0, 3, 21)
-        bins = pd.DataFrame(
-            {"left": edges[:-1], "right": edges[1:], "count": (900 * np.exp(-edges[:-1] * 2)).astype(int)}
-        )
-        facts = {
-            "label": "c4 is mine <script>alert(1)</script>",
-            "F1": "0.93",
-            "fires": "2.1 %",
-            "largest": "3.4",
-        }
+        bins = pd.DataFrame({"left": edges[:-1], "right": edges[1:], "height": np.exp(-edges[:-1])})
+        facts = {"F1 on other games": "0.93", "active at": "2.1 %", "largest activation": "3.4"}
         games = [((37, 43, 34, 29, 20), 3.2), ((37, 43, 34, 29), 2.2)]
-        return Card(facts, boards, bins, games)
+        return Card("c4 is mine <script>alert(1)</script>", facts, boards, bins, rng.uniform(size=59), games)
 
-    def search(self, set_name: str, text: str) -> pd.DataFrame:
+    def cards_notice(self, set_name: str) -> str:
+        """Cards are always there."""
+        return ""
+
+    def search(self, set_name: str, text: str, moves: Sequence[int]) -> pd.DataFrame:
         """Features of square labels that hold all words."""
-        rows = [("L2M", i, f"{square_name(i)} is mine", 0.9) for i in range(64)]
+        rows = [("L2M", i, f"{square_name(i)} is mine", 0.9, float(i % 2)) for i in range(64)]
         words = text.lower().split()
         hits = [row for row in rows if all(word in row[2] for word in words)]
-        return pd.DataFrame(hits, columns=["site", "index", "label", "f1"])
+        return pd.DataFrame(hits, columns=["site", "index", "label", "f1", "activation"])
+
+    def counterpart(self, set_name: str, site: str, index: int, other: str) -> Counterpart:
+        """The same number."""
+        return Counterpart(index, 0.8)
 
     def document(self, moves: Sequence[int], target: str, set_name: str) -> dict[str, Any]:
-        """A small document with a number that JSON does not know."""
-        return {
-            "metadata": {"prompt": format_moves(list(moves)), "value": float("nan")},
-            "nodes": [],
-            "links": [],
-        }
+        """A small document in the schema, with a number that JSON does not know."""
+        circuit = self.trace(moves, target, set_name)
+        nodes = [self._exported(target, target, "logit")]
+        nodes += [self._exported(node, node, kind) for node, kind in circuit.nodes[["id", "kind"]].to_numpy()[1:]]
+        about = {"slug": "s", "scan": f"othello-{set_name}", "prompt": format_moves(list(moves)), "prompt_tokens": []}
+        settings = {"value": circuit.value, "residual": float("nan")}
+        return {"metadata": about | {"generation_settings": settings}, "qParams": {}, "nodes": nodes, "links": []}
+
+    def _exported(self, node: str, label: str, kind: str) -> dict[str, Any]:
+        place = {"feature": None, "layer": "0", "ctx_idx": 0}
+        return {"node_id": node, "feature_type": kind, "jsNodeId": node, "clerp": label, **place}
 
     def notebook_cell(self, moves: Sequence[int], target: str, set_name: str) -> str:
         """One line."""

@@ -68,9 +68,7 @@ def test_clicks_on_board_and_graph_reach_python_and_the_link(url: str) -> None:
         page.wait_for_function("() => location.search.includes('node=')")
         page.locator(".model .act").first.focus()
         page.keyboard.press("Enter")
-        page.wait_for_function(
-            "() => location.search.includes('a1%4013') || location.search.includes('a1@13')"
-        )
+        page.wait_for_function("() => location.search.includes('a1%4013') || location.search.includes('a1@13')")
         assert not page.strangers
         assert page.locator('[data-testid="stException"]').count() == 0
     finally:
@@ -82,9 +80,7 @@ def test_clicks_on_board_and_graph_reach_python_and_the_link(url: str) -> None:
 def test_narrow_screen_does_not_scroll_sideways(url: str, scheme: str) -> None:
     playwright, browser, page = _visit(url, width=390, scheme=scheme)
     try:
-        wide = page.evaluate(
-            "() => document.querySelector('[data-testid=stMain]').scrollWidth - window.innerWidth"
-        )
+        wide = page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth - window.innerWidth")
         assert wide <= 1
         assert page.locator(".game circle.white").count() > 1
     finally:

@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from apps.circuits_panels.session import presets
+from apps.circuits_panels.link import link_params, open_link
+from apps.circuits_panels.presets import presets
 from apps.circuits_panels.state import (
     Screen,
     Target,
     at_ply,
     legal_at,
-    link_params,
     load_game,
-    open_link,
     parse_target,
     play,
     trace_from,
