@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from random_lab import RandomLab
 from streamlit.testing.v1 import AppTest
+
+from apps.circuits_panels import opening
+from apps.circuits_panels.presets import presets
+from interp.runs.errors import UserError
 
 SCRIPT = str(Path(__file__).parent / "on_random_lab.py")
 
@@ -110,3 +116,103 @@ def test_set_switch_keeps_the_target() -> None:
     page = _open()
     page.selectbox(key="set").set_value("l1").run()
     assert _screen(page).set == "l1" and _screen(page).target_text == "logit:b5@12" and not page.exception
+
+
+def test_pin_button_name_and_unpin() -> None:
+    node = str(RandomLab(features=120).trace(presets()[0].screen.shown, "logit:b5@12", "topk").nodes["id"][1])
+    page = _open(node=node)
+    page.button(key="pin").click().run()
+    page.segmented_control(key="panel").set_value("Pinned").run()
+    page.text_input(key="name-0").set_value("the corner").run()
+    assert [(pin.node, pin.name) for pin in _screen(page).pins] == [(node, "the corner")]
+    page.button(key="unpin-0").click().run()
+    assert _screen(page).pins == () and not page.exception
+
+
+def test_ablation_starts_from_the_pinned_nodes() -> None:
+    nodes = RandomLab(features=120).trace(presets()[0].screen.shown, "logit:b5@12", "topk").nodes
+    chosen = [node for node in nodes["id"] if node.startswith("L")][:2]
+    page = _open(pins="_".join(node.replace("/", ".").replace("@", ".") for node in chosen))
+    assert page.multiselect[0].value == chosen
+    page.multiselect[0].set_value([])
+    next(button for button in page.button if button.label == "Run the edited passes").click().run()
+    assert not page.exception and not page.dataframe[-1].value.columns.isin(["measured"]).any()
+
+
+def test_knobs_change_what_is_drawn_and_the_link() -> None:
+    page = _open(nodes="20", links="30")
+    assert (page.slider(key="top_nodes").value, page.slider(key="top_links").value) == (20, 30)
+    page.slider(key="top_nodes").set_value(40).run()
+    assert _screen(page).top_nodes == 40 and any("Showing 40 of" in block.proto.body for block in page.get("html"))
+
+
+@pytest.mark.parametrize(("name", "value"), [("nodes", "9999"), ("links", "-1"), ("pins", "L2M.8"), ("panel", "Nowhere")])
+def test_bad_view_of_a_link(name: str, value: str) -> None:
+    page = _open(**{name: value})
+    assert len(page.error) == (name != "panel") and not page.exception
+
+
+def test_shipped_games_open() -> None:
+    page = _open()
+    for preset in presets():
+        page.selectbox(key="preset").set_value(preset.name).run()
+        assert not page.exception and not page.error
+        assert _screen(page).target_text == preset.screen.target_text
+
+
+def _upload(page: AppTest, name: str, content: bytes) -> AppTest:
+    return page.file_uploader(key="file").set_value((name, content, "text/plain")).run()
+
+
+def test_files_open_or_are_explained() -> None:
+    page = _upload(_open(), "game.txt", b"f5 d6 c3")
+    assert _screen(page).ply == 3 and not page.error
+    page = _upload(page, "circuit.json", b"{}")
+    assert "circuit" in page.error[0].value and _screen(page).ply == 3 and not page.exception
+
+
+def test_circuit_of_another_model_is_told() -> None:
+    lab, screen = RandomLab(features=120), presets()[0].screen
+    document = lab.document(screen.shown, screen.target_text, "topk")
+    document["metadata"]["generation_settings"] = {"value": 99.0}
+    page = _upload(_open(), "circuit.json", json.dumps(document).encode())
+    assert len(page.error) == 1 and "99" in page.error[0].value and _screen(page).target_text == screen.target_text
+
+
+def test_choosing_a_pair_shows_the_cards_of_both_sides() -> None:
+    page = _open(target="attention:L1H3@8,7", panel="Attention")
+    cards = sum("c4 is mine" in block.value for block in page.markdown)
+    page.session_state["pairs"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    page.run()
+    assert sum("c4 is mine" in block.value for block in page.markdown) > cards and not page.exception
+
+
+def test_every_download_makes_its_file() -> None:
+    page = _open(target="attention:L1H3@8,7", panel="Export")
+    made = {button.key for button in page.get("download_button")}
+    assert made == {f"get_{name}" for name in ("graph", "nodes", "links", "inputs", "outputs", "sums", "game", "pairs")}
+
+
+def test_broken_lab_shows_one_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise UserError("weights/model.safetensors holds no Othello transformer")
+
+    def script() -> None:
+        from apps.circuits_panels import page
+
+        page.main()
+
+    monkeypatch.setattr(opening, "open_lab", refuse)
+    page = AppTest.from_function(script, default_timeout=60).run()
+    assert len(page.error) == 1 and not page.exception
+
+
+def test_unrelated_control_traces_nothing_again() -> None:
+    page = _open()
+    lab = opening.open_lab()
+    before = dict(lab.calls)
+    page.segmented_control(key="panel").set_value("Export").run()
+    page.slider(key="top_nodes").set_value(40).run()
+    assert {name: lab.calls[name] - before.get(name, 0) for name in ("trace", "read", "inputs")} == dict.fromkeys(
+        ("trace", "read", "inputs"), 0
+    )
