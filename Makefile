@@ -34,11 +34,9 @@ notebooks: .venv/.stamp
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
 
 # Each benchmark writes benchmarks/results/<name>.json; the README's tables are then written from those files.
+BENCHMARKS = $(filter-out tables,$(notdir $(basename $(shell grep -l "^if __name__" benchmarks/*.py))))
 bench: .venv/.stamp
-	for file in benchmarks/[a-z]*.py; do \
-	  grep -q __main__ $$file || continue; \
-	  $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; \
-	done
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 	$(BIN)/python -m benchmarks.tables
 
 .venv/.stamp: pyproject.toml requirements.lock

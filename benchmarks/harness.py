@@ -1,10 +1,18 @@
-"""What every benchmark shares: a clock that resists noise, a description of the machine, the result file."""
+"""What every benchmark shares: clocks that resist noise, a description of the machine, the result file.
+
+A result is one JSON object: figures, `target` with the bars among them, `note` with what a reader must know to judge
+them, `about` with what is needed to measure again. With `--quick` a benchmark runs in seconds, prints and writes nothing.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import platform
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,9 +22,17 @@ from typing import Any
 import torch
 
 from interp.runs.atomic import write_json
-from interp.runs.folder import command_line, git_revision, versions
+from interp.runs.folder import git_revision, versions
 
 RESULTS = Path(__file__).parent / "results"
+_LOAD_BEFORE = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes; prints, writes no result")
+    return parser
 
 
 def seconds(work: Callable[[], object], *, repeats: int = 7, warmup: int = 2) -> float:
@@ -45,12 +61,13 @@ def seconds_in_turn(*works: Callable[[], object], repeats: int = 7) -> list[floa
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and vector extension, as the results depend on them."""
+    """What the results depend on; `load_before` is the mean number of busy processes in the minute before."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "vector_extension": torch.backends.cpu.get_cpu_capability(),
+        "load_before": _LOAD_BEFORE,
     }
 
 
@@ -62,10 +79,18 @@ def _processor() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
+def publish(name: str, result: dict[str, Any], *, quick: bool, seed: int | None = None) -> None:
+    """Print a quick result, write any other."""
+    if quick:
+        print(json.dumps(result, indent=1))
+    else:
+        write_result(name, result, seed=seed)
+
+
 def write_result(name: str, result: dict[str, Any], *, seed: int | None = None) -> None:
     """Write `results/<name>.json` with all that is needed to take the measurement again."""
     about = {
-        "command": command_line(),
+        "command": _command(),
         "seed": seed,
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "git_revision": git_revision(),
@@ -73,3 +98,9 @@ def write_result(name: str, result: dict[str, Any], *, seed: int | None = None) 
         "versions": versions(),
     }
     write_json(RESULTS / f"{name}.json", {**result, "about": about})
+
+
+def _command() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = ["python", "-m", spec.name] if spec else [Path(sys.argv[0]).name]
+    return shlex.join([*program, *sys.argv[1:]])

@@ -1,12 +1,21 @@
 """Write the README's tables from the result files, so that no figure there is typed by hand.
 
-Every `results/<name>.json` becomes a table between the two markers: one row a scalar with its target if it has one,
-then one table for each list of flat objects. Run as `python -m benchmarks.tables`.
+Every `results/<name>.json` becomes a section between the two markers:
+
+- its `note`, if it has one, then one row a scalar, beside its bar if `target` names one (a bar on seconds is an upper
+  one, any other a lower one);
+- a table for each list of flat objects, a bar on one of its columns in the column's head;
+- a table for objects of more than four numbers, one column each, those with the same keys side by side.
+
+Nested objects are walked; lists of more than 24 rows, and what is no figure, stay in the file. Run as
+`python -m benchmarks.tables`.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +24,10 @@ from interp.runs.atomic import write_text
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- measured: written by python -m benchmarks.tables -->", "<!-- end of measured -->"
+_INLINE, _MOST_ROWS = 4, 24
 
 
-def fill(readme: str, results: dict[str, dict[str, Any]]) -> str:
+def fill(readme: str, results: Mapping[str, dict[str, Any]]) -> str:
     """`readme` with the text between the markers replaced. Raises ValueError if a marker is missing."""
     before, _, rest = readme.partition(BEGIN)
     _, found, after = rest.partition(END)
@@ -33,32 +43,51 @@ def read_results(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
 
 
 def _section(name: str, result: dict[str, Any]) -> str:
-    about, targets = result.get("about", {}), result.get("target", {})
-    rows = [
-        [_words(key), _number(value), _number(targets[key]) if key in targets else ""]
-        for key, value in _scalars(result)
+    bars = result.get("target", {})
+    shown = {key: value for key, value in result.items() if key not in ("about", "target", "note", "title", "peer")}
+    parts = list(_parts(shown, ""))
+    scalars = [[_words(key), _cell(value), _bar(key, bars)] for key, value in parts if not isinstance(value, list | dict)]
+    blocks = [result["note"] + "\n"] if "note" in result else []
+    blocks += [_table(["measure", "value", "target"], scalars)] if scalars else []
+    blocks += [_rows(key, value, bars) for key, value in parts if isinstance(value, list)]
+    blocks += _side_by_side({key: value for key, value in parts if isinstance(value, dict)})
+    title = result.get("title", _words(name).capitalize())
+    return f"**{title}** {_provenance(result.get('about', {}))}\n\n" + "\n".join(blocks)
+
+
+def _parts(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Scalars, lists of flat objects, and large objects of numbers, each with its path as a name."""
+    for key, item in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(item, dict):
+            if len(item) > _INLINE and all(not isinstance(inner, list | dict | str) for inner in item.values()):
+                yield name, item
+            else:
+                yield from _parts(item, f"{name}, ")
+        elif isinstance(item, list):
+            if 0 < len(item) <= _MOST_ROWS and all(isinstance(row, dict) for row in item):
+                yield name, item
+        else:
+            yield name, item
+
+
+def _rows(name: str, rows: list[dict[str, Any]], bars: Mapping[str, Any]) -> str:
+    columns = [column for column, item in rows[0].items() if not isinstance(item, dict | list)]
+    heads = [" ".join(filter(None, [_words(column), _bar(column, bars)])) for column in columns]
+    return f"{_words(name)}:\n\n" + _table(heads, [[_cell(row.get(column)) for column in columns] for row in rows])
+
+
+def _side_by_side(objects: Mapping[str, dict[str, Any]]) -> list[str]:
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name, item in objects.items():
+        groups[tuple(item)].append(name)
+    return [
+        _table(["", *map(_words, names)], [[_words(key), *(_cell(objects[name][key]) for name in names)] for key in keys])
+        for keys, names in groups.items()
     ]
-    tables = [_table(["measure", "value", "target"], rows)] if rows else []
-    for key, value in result.items():
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-            columns = [column for column, item in value[0].items() if not isinstance(item, dict | list)]
-            cells = [[_number(item.get(column)) for column in columns] for item in value]
-            tables.append(f"{_words(key)}:\n\n{_table([_words(column) for column in columns], cells)}")
-    return f"**{_words(name).capitalize()}** {_provenance(about)}\n\n" + "\n".join(tables)
 
 
-def _scalars(result: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Scalars of the result and, as `key, inner`, of its objects."""
-    found = []
-    for key, value in result.items():
-        if key in ("about", "target"):
-            continue
-        inner = {f"{key}, {name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
-        found += [(name, item) for name, item in inner.items() if not isinstance(item, dict | list)]
-    return found
-
-
-def _provenance(about: dict[str, Any]) -> str:
+def _provenance(about: Mapping[str, Any]) -> str:
     machine = about.get("machine", {})
     parts = [f"{machine['cores']} cores, {machine['processor']}" if machine else "", about.get("measured", "")[:10]]
     told = ", ".join(filter(None, parts))
@@ -66,6 +95,9 @@ def _provenance(about: dict[str, Any]) -> str:
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
+    """A table; a last column without any entry is left out."""
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
@@ -74,7 +106,11 @@ def _words(key: str) -> str:
     return key.replace("_", " ").replace("|", "/")
 
 
-def _number(value: Any) -> str:
+def _bar(key: str, bars: Mapping[str, Any]) -> str:
+    return "" if key not in bars else f"{'≤' if 'seconds' in key else '≥'} {_cell(bars[key])}"
+
+
+def _cell(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer() and abs(value) >= 1000):
