@@ -3,12 +3,13 @@
 Tracing attributes the root and every feature that it expands to all sources below, so the circuit it computes has one
 exact weight for each (source, target) pair where the target reads the source: the *attributed* edges. Pruning comes
 after and *keeps* the few that hold nearly all influence. Patching knows neither beforehand: the same circuit costs it
-one forward pass for each attributed edge, and that is the ratio with the bar. Reported too: patching only the kept
-edges, as if an oracle had named them, and one ablation for each source, which gives total effects on the root alone and
-no edges. 64 passes are batched, and a pass is the fused transformer's own, the fastest there is.
+one forward pass for each attributed edge, and that is the ratio that the bar is about. Reported too: patching only the
+kept edges, as if an oracle had named them, held to the same bar; and one ablation for each source, which gives total
+effects on the root alone and no edges. 64 passes are batched, and a pass is the fused transformer's own, the fastest
+there is.
 
-The floors: all attributed edges' dot products as one `torch.mm` a position, and for a single row reading the sources'
-vectors once.
+The floors: the attributed edges' dot products as one `torch.mm`, over tracing; and for single rows reading once the
+vectors that they contract, at the rate at which all vectors are summed.
 """
 
 from __future__ import annotations
@@ -102,14 +103,15 @@ def random_targets(d: Decomposition, count: int, generator: np.random.Generator)
     return targets
 
 
-def row_seconds(d: Decomposition, targets: list[Target]) -> np.ndarray:
-    """Wall-clock seconds of each row."""
-    taken = []
+def time_rows(d: Decomposition, targets: list[Target]) -> tuple[np.ndarray, int]:
+    """Wall-clock seconds of each row, and how many source vectors all of them contract."""
+    taken, contracted = [], 0
     for target in targets:
         began = time.perf_counter()
-        attribute(d, target)
+        row = attribute(d, target)
         taken.append(time.perf_counter() - began)
-    return np.array(taken)
+        contracted += int(row.contributions.count_nonzero())
+    return np.array(taken), contracted
 
 
 def agreement(d: Decomposition, targets: list[Target], generator: np.random.Generator) -> list[float]:
@@ -136,7 +138,7 @@ def measure_game(model: OthelloTransformer, dictionaries: Mapping[str, SparseDic
     network, generator = Network.from_othello(model), np.random.default_rng((SEED, game))
     d, root = decompose(network, dictionaries, prompt_tokens), LogitTarget(following, MOVES - 1)
     attributed, kept = len(trace(d, root, pruning=EVERYTHING).edge_source), trace(d, root)
-    times = seconds_in_turn(
+    timed = seconds_in_turn(
         lambda: decompose(network, dictionaries, prompt_tokens),
         lambda: trace(d, root),
         lambda: patched_batch(model, prompt_tokens),
@@ -145,15 +147,17 @@ def measure_game(model: OthelloTransformer, dictionaries: Mapping[str, SparseDic
         repeats=size.repeats,
     )
     names = ("decompose", "trace", "patched_batch", "products", "reading")
+    times = dict(zip(names, timed, strict=True))
     counts = {
         "sources": len(d.sources.kind),
         "attributed_edges": attributed,
         "kept_edges": len(kept.edge_source),
         "kept_nodes": len(kept.nodes),
     }
-    rows = row_seconds(d, random_targets(d, size.rows // size.games, generator))
+    rows, contracted = time_rows(d, random_targets(d, size.rows // size.games, generator))
+    times["row_floor"] = times.pop("reading") / len(d.sources.vectors) * contracted / len(rows)
     correlations = agreement(d, random_targets(d, size.correlations // size.games, generator), generator)
-    return Measured(counts, dict(zip(names, times, strict=True)), rows, correlations)
+    return Measured(counts, times, rows, correlations)
 
 
 def measure(model: OthelloTransformer, dictionaries: Mapping[str, SparseDictionary], size: Size) -> dict[str, Any]:
@@ -180,13 +184,13 @@ def measure(model: OthelloTransformer, dictionaries: Mapping[str, SparseDictiona
         "trace_seconds": median(lambda game: game.seconds["trace"]),
         "patched_batch_of_64_seconds": median(lambda game: game.seconds["patched_batch"]),
         "share_of_mm": round(median(lambda game: game.seconds["products"] / game.seconds["trace"]), 3),
-        "row_share_of_read_bandwidth": round(median(lambda game: game.seconds["reading"] / float(np.median(game.rows))), 3),
+        "row_share_of_read_bandwidth": round(median(lambda game: game.seconds["row_floor"] / float(game.rows.mean())), 3),
         "counts": {name: round(statistics.median(game.counts[name] for game in games)) for name in games[0].counts},
-        "target": {"times_patching_attributed_edges": 50, "row_p95_seconds": 0.1},
+        "target": {"times_patching_attributed_edges": 50, "times_patching_kept_edges": 50, "row_p95_seconds": 0.1},
         "note": (
             f"Medians over {size.games} held-out games of {MOVES} moves, decomposing included. A traced circuit has an "
-            "exact weight for every attributed edge, and the bar is patching each of those once, 64 passes a batch; "
-            "kept edges are those left after pruning."
+            "exact weight for every attributed edge: patching takes one pass for each, 64 a batch. Kept edges are those "
+            "left after pruning, which patching could not know beforehand; the same bar for both."
         ),
     }
 
