@@ -15,8 +15,8 @@ from interp.dictionaries.bank import Bank
 from interp.dictionaries.kernels import smallest_kept
 from interp.dictionaries.objective import Objective, Rule
 
-MEMORY = 0.999
-"""Weight of the past in the average, a block."""
+MEMORY = 0.99
+"""Weight of the past in the average, a block: that of SAELens, for the border keeps falling while features grow."""
 
 
 class BatchTopK(Objective):

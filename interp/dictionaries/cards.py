@@ -4,8 +4,8 @@ The protocol of He et al. 2024 (arXiv 2402.12201): over a feature's strongest in
 the discs turned, the mean board and the ply; beside it the activation histogram, the tiles that its decoder writes
 for (direct path through the final LayerNorm's gain, centring included and its scale left out, mean over tiles
 removed), the nearest probe direction, an automatic label checked on held-out games, and example games, kept as their
-number in the seeded stream. One zstd Parquet row a living feature, shares in 32 levels: a set of 12 x 1024 features
-stays below 3 MB.
+number in the seeded stream. One zstd Parquet row a living feature, boards in 31 or 32 levels: a set of 12 x 1024
+features stays below 3 MB.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from interp.dictionaries.base import Dictionary
-from interp.dictionaries.labels import THRESHOLDS, Confusion
+from interp.dictionaries.firings import Firings
+from interp.dictionaries.labels import THRESHOLDS, best_labels, f1_of
 from interp.dictionaries.traffic import traffic
 from interp.othello.evaluate import batches
 from interp.othello.games import Games, random_games
@@ -41,7 +42,9 @@ BINS = 20
 PLIES = 59
 EXAMPLES = 4
 """Example games a feature, spread evenly over its strongest inputs."""
-_LEVELS = 31
+_LEVELS, _SIGNED = 31, 15
+_FINE = 255
+"""Of a feature's maximum, for the activations of examples."""
 _SHARES = ("mine", "theirs", "moves", "flips", "plies")
 
 
@@ -95,7 +98,7 @@ class Pass(NamedTuple):
 
     site: str
     activations: Float[Tensor, "position feature"]
-    holds: Bool[Tensor, "position predicate"]
+    holds: Bool[np.ndarray, "position predicate"]
     first: int
     """Number of the first position in the stream."""
 
@@ -106,7 +109,7 @@ def _activations(
 ) -> Iterator[Pass]:
     done = 0
     for batch in batches(games, seed=seed):
-        holds = torch.from_numpy(predicates(batch.games)).flatten(0, 1)
+        holds = predicates(batch.games).reshape(-1, len(NAMES))
         seen = traffic(model, batch.tokens)
         for site, dictionary in dictionaries.items():
             encoded = seen[site].input_of(dictionary).flatten(0, 1)
@@ -121,7 +124,7 @@ class _Site:
         self.maximum, self.count = torch.zeros(features), torch.zeros(features)
         self.values, self.inputs = torch.zeros(features, top), torch.zeros(features, top, dtype=torch.int64)
         self.histogram = torch.zeros(features, BINS)
-        self.found, self.checked = Confusion(features, len(NAMES)), Confusion(features, len(NAMES))
+        self.found, self.checked = (Firings(features, len(NAMES), THRESHOLDS) for _ in range(2))
 
     def first_pass(self, batch: Pass) -> None:
         """Maxima, frequencies and the strongest inputs."""
@@ -137,11 +140,11 @@ class _Site:
         """Histograms and labels, which need the maxima."""
         bins = (batch.activations / self.maximum.clamp(min=1e-12) * BINS).long().clamp(0, BINS - 1)
         self.histogram.scatter_add_(1, bins.T, (batch.activations.T > 0).float())
-        self.found.add(batch.activations, self.maximum, batch.holds)
+        self.found.add(batch.activations, self.maximum.numpy(), batch.holds)
 
     def check(self, batch: Pass) -> None:
         """Labels again, on other games."""
-        self.checked.add(batch.activations, self.maximum, batch.holds)
+        self.checked.add(batch.activations, self.maximum.numpy(), batch.holds)
 
 
 def compute(
@@ -197,8 +200,8 @@ def _decoder(model: OthelloTransformer, W_dec: Tensor, probes: Probes | None, si
 
 
 def _rows(site: str, state: _Site, positions: Tensor, decoder: _Decoder) -> list[dict[str, Any]]:
-    labels = state.found.labels()
-    checked = state.checked.f1_of(labels)
+    labels = best_labels(state.found)
+    checked = f1_of(labels, state.checked)
     total = len(positions)
     rows = []
     for index in state.maximum.nonzero()[:, 0].tolist():
@@ -210,20 +213,20 @@ def _rows(site: str, state: _Site, positions: Tensor, decoder: _Decoder) -> list
             {
                 "site": site,
                 "index": index,
-                "label": NAMES[int(labels.predicate[index])],
+                "label": NAMES[labels.predicate[index]],
                 "f1": float(labels.f1[index]),
                 "f1_held_out": float(checked[index]),
-                "threshold": THRESHOLDS[int(labels.threshold[index])],
+                "threshold": float(THRESHOLDS[labels.threshold[index]]),
                 "frequency": float(state.count[index]) / total,
                 "maximum": float(state.maximum[index]),
                 "histogram": _levels(torch.log1p(state.histogram[index])),
                 **_boards(positions[inputs].float().mean(0), inputs),
-                "logits": (decoder.logits[index] / scale * 127).round().to(torch.int8).numpy().tobytes(),
+                "logits": (decoder.logits[index] / scale * _SIGNED).round().to(torch.int8).numpy().tobytes(),
                 "logit_scale": scale,
                 "probe": decoder.probe[index],
                 "cosine": float(decoder.cosine[index]),
                 "examples": inputs[shown].tolist(),
-                "example_activations": values[shown].tolist(),
+                "example_activations": _bytes(values[shown] / state.maximum[index] * _FINE),
             }
         )
     return rows
@@ -242,7 +245,11 @@ def _boards(mean: Float[Tensor, " predicate"], inputs: Tensor) -> dict[str, Any]
 
 def _levels(shares: Tensor, peak: float | None = None) -> bytes:
     highest = float(shares.max()) if peak is None else peak
-    return (shares / max(highest, 1e-12) * _LEVELS).round().to(torch.uint8).numpy().tobytes()
+    return _bytes(shares / max(highest, 1e-12) * _LEVELS)
+
+
+def _bytes(levels: Tensor) -> bytes:
+    return levels.round().to(torch.uint8).numpy().tobytes()
 
 
 def _write(path: Path, rows: list[dict[str, Any]], settings: dict[str, Any]) -> None:
@@ -301,10 +308,11 @@ class Cards:
         values: dict[str, Any] = {name: column[row] for name, column in self._table.items()}
         for name in (*_SHARES, "histogram"):
             values[name] = np.frombuffer(values[name], np.uint8).astype(np.float32) / _LEVELS
-        places, activations = values.pop("examples"), values.pop("example_activations")
-        examples = tuple(Example(self._moves(place), value) for place, value in zip(places, activations, strict=True))
+        activations = np.frombuffer(values.pop("example_activations"), np.uint8) / _FINE * values["maximum"]
+        places = zip(values["examples"], activations.tolist(), strict=True)
+        examples = tuple(Example(self._moves(place), value) for place, value in places)
         tiles = np.full(64, np.nan, np.float32)
-        tiles[SQUARE_OF_TOKEN] = np.frombuffer(values["logits"], np.int8) / 127 * values.pop("logit_scale")
+        tiles[SQUARE_OF_TOKEN] = np.frombuffer(values["logits"], np.int8) / _SIGNED * values.pop("logit_scale")
         return Card(**{**values, "logits": tiles, "examples": examples})
 
     def _moves(self, place: int) -> tuple[int, ...]:

@@ -25,6 +25,11 @@ from interp.runs.errors import UserError
 from interp.runs.loop import Job
 from interp.runs.schedule import Schedule
 
+FORMAT = "6.54.0"
+"""Version of SAELens whose format we write; without one SAELens takes a file for one of its older formats."""
+THRESHOLD_SPEED = 10
+"""Learning rate of trained thresholds over that of the weights."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -81,7 +86,14 @@ class DictionaryJob(Job):
         generator = torch.Generator().manual_seed(settings.seed)
         self.module = Bank(len(self.sites), d_model, settings.d_sae, generator=generator).to(device)
         self.module.fit(*self._stream(0, sample), self.objective)
-        self.optimizers = [torch.optim.Adam(self.module.parameters(), lr=settings.lr, betas=(0.9, 0.999), fused=True)]
+        self.optimizers = [self._optimizer()]
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Adam; thresholds move faster, for their start is several units from where they end."""
+        *weights, threshold = self.module.parameters()
+        lr = self.settings.lr
+        groups: list[dict[str, Any]] = [{"params": weights}, {"params": [threshold], "lr": THRESHOLD_SPEED * lr}]
+        return torch.optim.Adam(groups, lr=lr, betas=(0.9, 0.999), fused=True)
 
     @abstractmethod
     def _stream(self, first: int, count: int) -> Stream:
@@ -141,7 +153,12 @@ class DictionaryJob(Job):
             "apply_b_dec_to_input": not self.kind.transcodes,
             "normalize_activations": "none",
             "reshape_activations": "none",
-            "metadata": {**self._metadata(), "hook_name": hook, "trained_as": asdict(self.settings)},
+            "metadata": {
+                **self._metadata(),
+                "hook_name": hook,
+                "sae_lens_version": FORMAT,
+                "trained_as": asdict(self.settings),
+            },
         }
         if self.kind.transcodes:
             config["d_out"] = self.d_model

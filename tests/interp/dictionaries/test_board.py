@@ -14,10 +14,10 @@ from interp.dictionaries.board import (
     board_score,
     claims_score,
     classifiers,
-    count_firings,
     coverage,
     reconstruction,
 )
+from interp.dictionaries.firings import Firings
 from interp.othello.games import random_games, squares_of
 
 FIRST, OTHER = (Boards.of(random_games(30, seed=seed, split="test")) for seed in (1, 2))
@@ -48,7 +48,8 @@ def _noisy(boards: Boards, seed: int) -> torch.Tensor:
 def test_counts_and_measures_equal_a_plain_loop() -> None:
     first, other = _noisy(FIRST, 3), _noisy(OTHER, 4)
     maxima = first.amax(0)
-    counts = count_firings(first, FIRST, maxima.numpy())
+    counts = Firings(first.shape[1], 128, THRESHOLDS)
+    counts.add(first, maxima.numpy(), FIRST.states())
     claims = classifiers(counts)
     truth = torch.from_numpy(FIRST.states())
     best_f1, by_threshold = [], []
