@@ -14,6 +14,10 @@ from interp.dictionaries.objective import Objective, Rule
 if TYPE_CHECKING:
     from interp.dictionaries.bank import Bank
 
+_FIRST_ON = 1 / 8
+_SAMPLE = 2000
+"""Positions from which `_FIRST_ON` is set."""
+
 
 class ReluDictionary(Dictionary):
     """All positive pre-activations are on."""
@@ -32,11 +36,18 @@ class L1(Objective):
         self.weight = weight
 
     def start(self, bank: Bank, pre: Float[Tensor, "site row feature"]) -> None:
-        """Scale the encoder so that the first reconstruction is about as large as its target.
+        """Set each feature's bias so that it is on at `_FIRST_ON` of the positions, and the reconstruction's mean size.
 
-        Half of the features are on at first, and F random unit directions in d dimensions then give F / 2d times it.
+        From random directions alone half of all features would be on, hundreds of steps would only prune them, and
+        the first reconstruction would be several times as large as its target.
         """
-        bank.encoder.mul_(2 * bank.encoder.shape[2] / bank.encoder.shape[1])
+        sample = pre[:, :_SAMPLE]
+        border = sample.kthvalue(round((1 - _FIRST_ON) * sample.shape[1]), dim=1).values
+        written = (sample - border[:, None]).relu() @ bank.decoder
+        d_in = written.shape[-1]  # the mean squared size of a target of variance one a dimension
+        size = (d_in / written.square().sum(-1).mean(-1)).sqrt()
+        bank.encoder.mul_(size[:, None, None])
+        bank.encoder_bias.copy_(-border * size[:, None])
 
     def rule(self, pre: Float[Tensor, "site row feature"], threshold: Float[Tensor, "site feature"]) -> Rule:
         """All positive pre-activations."""
