@@ -26,7 +26,8 @@ def trainer_for(batches: torch.Tensor, k: int, d_sae: int) -> Any:
     from sae_lens.training.multi_sae_trainer import MultiSAETrainer
 
     _, sites, rows, d_in = batches.shape
-    config = SAETrainerConfig(total_training_samples=0, train_batch_size_samples=rows)
+    # The trainer asks for an end of the learning rate; the default schedule, a constant, ignores it.
+    config = SAETrainerConfig(total_training_samples=0, train_batch_size_samples=rows, lr_end=0.0)
     saes = {str(site): TopKTrainingSAE(TopKTrainingSAEConfig(d_in=d_in, d_sae=d_sae, k=k)) for site in range(sites)}
     if sites == 1:
         return SAETrainer(config, saes["0"], cycle(batches[:, 0]))
