@@ -76,8 +76,8 @@ def _side(side: str, found: Pairs, known: set[str]) -> None:
         on_select=partial(_on_side, f"side-{side}", table["id"].tolist(), known),
         selection_mode="single-row",
         column_config={
-            "contribution": st.column_config.NumberColumn("Sum", format="%+.3f", width=70),
-            "label": st.column_config.TextColumn(f"{side.capitalize()} side"),
+            "contribution": st.column_config.NumberColumn("Sum", format="%+.3f", width=60),
+            "label": st.column_config.TextColumn(f"{side.capitalize()} side", width=190),
         },
     )
 

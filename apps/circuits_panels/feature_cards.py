@@ -3,47 +3,56 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from apps.circuits_panels.lab import Card
 from interp.dictionaries.cards import BINS, Cards
 from interp.dictionaries.sets import set_folder
-from interp.runs.errors import UserError
 
 TRUSTED = 0.7
 """Held-out F1 from which a label is shown without a question mark; our choice."""
 
 
+class Stored(NamedTuple):
+    """The cards of a set."""
+
+    cards: Cards | None
+    """None where none are installed."""
+    labels: dict[tuple[str, int], str]
+    """By site and number, with `?` behind one that other games did not bear out."""
+    notice: str
+    """How to make cards if there are none, or empty."""
+
+
 @cache
-def stored_cards(set_name: str) -> tuple[Cards | None, str]:
-    """The cards of a shipped set, or None and a sentence on how to make them."""
+def stored_cards(set_name: str) -> Stored:
+    """The cards of a shipped set. Only the labels are read here: a circuit needs hundreds of them, a screen few cards."""
     path = set_folder(set_name) / "cards.parquet"
     make = f"`interp dictionaries features --set {set_name}` makes them"
     if not path.is_file():
-        return None, f"No feature cards of this set are installed, so features have no labels: {make}."
+        return Stored(None, {}, f"No feature cards of this set are installed, so features have no labels: {make}.")
     try:
-        cards = Cards(path)
-        len(cards)
-    except UserError as error:
-        return None, f"{error}; {make}."
-    return cards, ""
+        table = pq.read_table(path, columns=["site", "index", "label", "f1_held_out"])
+    except (OSError, ValueError, KeyError) as error:
+        return Stored(None, {}, f"{path.name} of this set holds no feature cards ({' '.join(str(error).split())}); {make}.")
+    rows = zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True)
+    return Stored(
+        Cards(path), {(site, index): f"{label}{'' if f1 >= TRUSTED else '?'}" for site, index, label, f1 in rows}, ""
+    )
 
 
-@cache
 def short_label(set_name: str, site: str, index: int) -> str:
-    """The label as it stands beside a feature's number; `?` marks one that other games did not bear out."""
-    cards, _ = stored_cards(set_name)
-    card = cards.card(site, index) if cards is not None else None
-    if card is None:
-        return ""
-    return card.label if card.f1_held_out >= TRUSTED else f"{card.label}?"
+    """The label as it stands beside a feature's number; empty without a card."""
+    return stored_cards(set_name).labels.get((site, index), "")
 
 
 def drawn_card(set_name: str, site: str, index: int) -> Card | None:
     """The card of a feature; None without cards, and for a feature that was never active."""
-    cards, _ = stored_cards(set_name)
+    cards = stored_cards(set_name).cards
     card = cards.card(site, index) if cards is not None else None
     if card is None:
         return None
@@ -71,7 +80,7 @@ def drawn_card(set_name: str, site: str, index: int) -> Card | None:
 
 def labels_found(set_name: str, text: str) -> pd.DataFrame:
     """Features by words of their label: `site`, `index`, `label`, `f1`, best first."""
-    cards, _ = stored_cards(set_name)
+    cards = stored_cards(set_name).cards
     found = cards.search(text, limit=200) if cards is not None else []
     rows = [(card.site, card.index, card.label, card.f1_held_out) for card in found]
     return pd.DataFrame(rows, columns=["site", "index", "label", "f1"])

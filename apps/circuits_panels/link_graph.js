@@ -19,6 +19,12 @@ function shape(parent, node) {
   return make(parent, "polygon", { points: place([[0, -1.25], [1.2, 0.9], [-1.2, 0.9]]) });
 }
 
+function label(group, node, width) {
+  const gap = (node.kind === "target" ? 1.6 : 1) * node.r + 7, left = node.x > 0.6 * width;
+  const place = { x: node.x + (left ? -gap : gap), y: node.y + 4, "text-anchor": left ? "end" : "start", class: "name" };
+  make(group, "text", place, node.label);
+}
+
 function drawFrame(svg, data) {
   const frame = make(svg, "g", { class: "frame" });
   data.rows.forEach((row, i) => {
@@ -98,7 +104,7 @@ export default function (component) {
     if (node.id === data.selected) make(group, "circle", { cx: node.x, cy: node.y, r: node.r + 4.5, class: "ring" });
     if (pins.has(node.id)) make(group, "circle", { cx: node.x, cy: node.y, r: node.r + 2.5, class: "pin" });
     shape(group, node);
-    if (data.named && node.label) make(group, "text", { x: node.x, y: node.y - node.r - 5, class: "name" }, node.label);
+    if (data.named || node.id === data.goal) label(group, node, data.width);
     const enter = () => { show(tip, node); place(tip, box, group); highlight(node.id); };
     const leave = () => { tip.hidden = true; highlight(data.selected); };
     const pick = (event) => setTriggerValue(event.shiftKey ? "pinned" : "picked", node.id);

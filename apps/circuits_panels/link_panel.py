@@ -15,9 +15,10 @@ from apps.shell.page import note
 
 
 def rows_of(lab: Lab, circuit: Circuit) -> list[str]:
-    """Rows of the graph from bottom to top."""
+    """Rows of the graph from bottom to top: sites above all nodes, which the target does not read, are left out."""
     bottom = ["bias"] if (circuit.nodes["row"] == "bias").any() else []
-    return [*bottom, "embed", *lab.sites, "target"]
+    read = [number for number, site in enumerate(lab.sites) if (circuit.nodes["row"] == site).any()]
+    return [*bottom, "embed", *lab.sites[: max(read, default=-1) + 1], "target"]
 
 
 def show(lab: Lab, screen: Screen, circuit: Circuit) -> View:

@@ -198,7 +198,7 @@ class OthelloLab:
         width = self.dictionaries(set_name)[site].W_dec.shape[0]
         if index >= width:
             return None
-        return drawn_card(set_name, site, index) if stored_cards(set_name)[0] else self._bare_card(set_name, site, index)
+        return drawn_card(set_name, site, index) if stored_cards(set_name).cards else self._bare_card(set_name, site, index)
 
     @torch.inference_mode()
     def _bare_card(self, set_name: str, site: str, index: int) -> Card:
@@ -209,7 +209,7 @@ class OthelloLab:
 
     def cards_notice(self, set_name: str) -> str:
         """How to make a set's cards if there are none, or empty."""
-        return stored_cards(set_name)[1]
+        return stored_cards(set_name).notice
 
     def search(self, set_name: str, text: str, moves: Sequence[int]) -> pd.DataFrame:
         """Features by label, those active after the moves first."""

@@ -51,7 +51,8 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
     with graph:
         view = subgraph(circuit, screen.pins)
         note(view.sentence)
-        data = layout(view, rows_of(lab, circuit), screen.moves, width=640.0) | {"named": True}
+        rows = [row for row in rows_of(lab, circuit) if row in set(view.nodes["row"])]
+        data = layout(view, rows, screen.moves, width=640.0, across=1) | {"named": True}
         title = f"pinned circuit of {screen.target_text}"
         draw(data, key="pinned", screen=screen, goal=circuit.target, title=title, legend=_LEGEND)
     with names:

@@ -31,11 +31,17 @@ class Preset(NamedTuple):
 
 @cache
 def presets() -> tuple[Preset, ...]:
-    """The shipped games. Raises ValueError for an entry that is no link."""
-    return tuple(_preset(**entry) for entry in json.loads(FILE.read_text()))
+    """The shipped games."""
+    return read_presets(FILE)
 
 
-def _preset(name: str, about: str, link: dict[str, str]) -> Preset:
+def read_presets(path: Path) -> tuple[Preset, ...]:
+    """The games of a file. Raises ValueError for an entry that is no link."""
+    return tuple(preset_of(**entry) for entry in json.loads(path.read_text()))
+
+
+def preset_of(name: str, about: str, link: dict[str, str]) -> Preset:
+    """One entry of the file. Raises ValueError for a link that would not open whole."""
     screen, problems = open_link(link, _NOWHERE, (link.get("set", _NOWHERE.set),))
     if problems:
         raise ValueError(f"preset '{name}': {' '.join(problems)}")

@@ -7,6 +7,7 @@ callback changes the screen, so a click on a drawing and a control can never dis
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -25,7 +26,9 @@ def start(lab: Lab) -> Screen:
     """The session's screen; at first the one that the link describes."""
     if _SCREEN not in st.session_state:
         params = {name: st.query_params[name] for name in st.query_params}
-        screen, problems = open_link(params, presets()[0].screen, lab.sets)
+        opening = presets()[0].screen
+        installed = opening.set if opening.set in lab.sets else lab.sets[0]
+        screen, problems = open_link(params, replace(opening, set=installed), lab.sets)
         for problem in problems:
             report(problem)
         st.session_state[_SCREEN] = screen

@@ -16,7 +16,7 @@ from apps.circuits_panels.lab import Circuit
 from interp.othello.notation import square_name
 
 MAX_NODES, MAX_EDGES = 400, 2000
-_ACROSS, _STEP, _WIDEST_STEP, _LINE = 8, 15.0, 30.0, 16.0
+_STEP, _WIDEST_STEP, _LINE = 15.0, 30.0, 16.0
 _LEFT, _TOP, _BOTTOM, _PAD = 54.0, 8.0, 36.0, 10.0
 ORDER = ("embed", "target")
 
@@ -53,51 +53,52 @@ def choose(circuit: Circuit, *, nodes: int, edges: int, keep: Sequence[str] = ()
     return View(drawn, strongest.reset_index(drop=True), share, sentence)
 
 
-def layout(view: View, rows: Sequence[str], moves: Sequence[int], *, width: float = 860.0) -> dict[str, Any]:
+def layout(
+    view: View, rows: Sequence[str], moves: Sequence[int], *, width: float = 860.0, across: int = 8
+) -> dict[str, Any]:
     """What the drawing needs: node places, paths' ends, row and column heads, as plain JSON.
 
-    `rows` from bottom to top. Only moves with a node get a column; spare width goes to the crowded ones.
+    `rows` from bottom to top, at most `across` nodes side by side in a cell. Only moves with a node get a column; spare
+    width goes to the crowded ones.
     """
     nodes = view.nodes.copy()
     rank = nodes.groupby(["row", "move"]).cumcount().to_numpy()
     count = nodes.groupby(["row", "move"])["id"].transform("count").to_numpy()
-    columns = _columns(nodes, count, width)
-    heights = _heights(nodes, count, rows)
-    total = _TOP + sum(height for _, height in heights.values()) + _BOTTOM
-    centre = nodes["move"].map({move: left + size / 2 for move, (left, size) in columns.items()}).to_numpy(float)
-    across = np.minimum(count - rank // _ACROSS * _ACROSS, _ACROSS)
-    lines = (count - 1) // _ACROSS
-    widest = nodes.assign(across=across).groupby("move")["across"].transform("max").to_numpy()
-    step = np.minimum((nodes["move"].map({move: size for move, (_, size) in columns.items()}) - _PAD) / widest, _WIDEST_STEP)
-    x = centre + (rank % _ACROSS - (across - 1) / 2) * step
+    beside = np.minimum(count - rank // across * across, across)
+    columns = _columns(nodes["move"], beside, width)
+    lines = (count - 1) // across
+    heights = _heights(nodes["row"], lines + 1, rows)
+    left, size, step = (nodes["move"].map({move: place[part] for move, place in columns.items()}) for part in range(3))
+    x = left + size / 2 + (rank % across - (beside - 1) / 2) * step
     middle = nodes["row"].map({row: top + height / 2 for row, (top, height) in heights.items()}).to_numpy(float)
-    y = middle + (rank // _ACROSS - lines / 2) * _LINE
-    right = max(left + size for left, size in columns.values())
+    y = middle + (rank // across - lines / 2) * _LINE
     return {
-        "width": round(right + _PAD, 1),
-        "height": round(total, 1),
+        "width": round(max(left + size for left, size, _ in columns.values()) + _PAD, 1),
+        "height": round(_TOP + sum(height for _, height in heights.values()) + _BOTTOM, 1),
         "rows": [{"name": row, "y": top, "h": height} for row, (top, height) in heights.items()],
-        "columns": [_head(move, left, size, moves) for move, (left, size) in columns.items()],
-        "nodes": _node_marks(nodes, x, y),
+        "columns": [_head(move, left, size, moves) for move, (left, size, _) in columns.items()],
+        "nodes": _node_marks(nodes, x.to_numpy(float), y),
         "edges": _edge_marks(view.edges),
     }
 
 
-def _columns(nodes: pd.DataFrame, count: np.ndarray, width: float) -> dict[int, tuple[float, float]]:
-    """Left edge and width of each move's column, ascending."""
-    widest = pd.Series(np.minimum(count, _ACROSS), index=nodes["move"]).groupby(level=0).max().sort_index()
-    sizes = np.maximum(widest.to_numpy(float) * _STEP + _PAD, 27.0)
-    sizes += max(width - _LEFT - _PAD - sizes.sum(), 0.0) * widest.to_numpy(float) / widest.sum()
+def _columns(moves: pd.Series, beside: np.ndarray, width: float) -> dict[int, tuple[float, float, float]]:
+    """Left edge, width and distance of nodes of each move's column, ascending."""
+    widest = pd.Series(beside, index=moves).groupby(level=0).max().sort_index().astype(float)
+    sizes = np.maximum(widest.to_numpy() * _STEP + _PAD, 27.0)
+    sizes += max(width - _LEFT - _PAD - sizes.sum(), 0.0) * widest.to_numpy() / widest.sum()
     lefts = _LEFT + np.concatenate([[0.0], np.cumsum(sizes)[:-1]])
-    return {int(move): (round(left, 1), round(size, 1)) for move, left, size in zip(widest.index, lefts, sizes, strict=True)}
+    steps = np.minimum((sizes - _PAD) / widest.to_numpy(), _WIDEST_STEP)
+    places = np.round(np.stack([lefts, sizes, steps], 1), 1).tolist()
+    return {int(move): (left, size, step) for move, (left, size, step) in zip(widest.index, places, strict=True)}
 
 
-def _heights(nodes: pd.DataFrame, count: np.ndarray, rows: Sequence[str]) -> dict[str, tuple[float, float]]:
+def _heights(row_of: pd.Series, lines: np.ndarray, rows: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Top and height of each row, the uppermost first."""
-    lines = pd.Series((count - 1) // _ACROSS + 1, index=nodes["row"]).groupby(level=0).max()
+    most = pd.Series(lines, index=row_of).groupby(level=0).max()
     heights, top = {}, _TOP
     for row in reversed(rows):
-        height = 18.0 + _LINE * int(lines.get(row, 1))
+        height = 22.0 + _LINE * int(most.get(row, 1))
         heights[row] = (top, height)
         top += height
     return heights

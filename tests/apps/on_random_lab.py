@@ -9,7 +9,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from random_lab import RandomLab  # noqa: E402
 
-from apps.circuits_panels import opening, page  # noqa: E402
+from apps.circuits_panels import opening, page, presets  # noqa: E402
 
 
 @st.cache_resource
@@ -18,4 +18,5 @@ def _lab() -> RandomLab:
 
 
 opening.open_lab = _lab
+presets.FILE = Path(__file__).parent / "games.json"
 page.main()

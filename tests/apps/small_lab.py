@@ -47,5 +47,4 @@ def small_lab(monkeypatch: pytest.MonkeyPatch, folder: Path) -> othello_lab.Othe
     monkeypatch.setattr(feature_cards, "set_folder", lambda name: folder / name)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     feature_cards.stored_cards.cache_clear()
-    feature_cards.short_label.cache_clear()
     return othello_lab.OthelloLab()

@@ -63,10 +63,10 @@ def test_shift_click_pins_and_a_fresh_visit_to_the_link_shows_the_pin(seen: Visi
     in_link(seen, "pins=")
     seen.page.get_by_text("Pinned", exact=True).click()
     in_link(seen, "panel=Pinned")
-    with visit() as other:
-        go(other, seen.page.url)
-        assert other.page.locator(".link-graph .pin").count() == 2  # in the whole graph and in the pinned one
-        assert other.page.locator('.link-graph svg[aria-label^="pinned circuit"] .node').count() == 2
+    go(seen, seen.page.url)
+    pinned = seen.page.locator('.link-graph svg[aria-label^="pinned circuit"]')
+    assert pinned.locator(".node").count() == 2 and pinned.locator(".pin").count() == 1
+    assert seen.page.locator(".link-graph .pin").count() == 2
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
