@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from interp.dictionaries.base import Dictionary
 from interp.dictionaries.firings import Firings
 from interp.dictionaries.labels import THRESHOLDS, best_labels, f1_of
-from interp.dictionaries.traffic import traffic
+from interp.dictionaries.traffic import refuse_misfits, traffic
 from interp.othello.evaluate import batches
 from interp.othello.games import Games, random_games
 from interp.othello.notation import SQUARE_OF_TOKEN
@@ -160,7 +160,9 @@ def compute(
     """Write the cards of every living feature to `path` (Parquet).
 
     Labels are found on `games` held-out games of stream `seed` and checked on as many of stream `seed + 1`.
+    Raises UserError for a set that does not fit the model, or that is never active.
     """
+    refuse_misfits(model, dictionaries)
     states = {site: _Site(dictionary.W_dec.shape[0], top) for site, dictionary in dictionaries.items()}
     with Progress(3 * games * PLIES * len(states), unit="activations", label="feature cards") as progress:
         for stream, work in ((seed, _Site.first_pass), (seed, _Site.second_pass), (seed + 1, _Site.check)):

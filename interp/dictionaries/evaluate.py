@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from interp.dictionaries.base import Dictionary
 from interp.dictionaries.board import Boards, BoardScore, board_score, claims_score
-from interp.dictionaries.traffic import Replacement, replaced, stand_in, traffic
+from interp.dictionaries.traffic import Replacement, refuse_misfits, replaced, stand_in, traffic
 from interp.othello.evaluate import Batch, batches, cross_entropy
 from interp.othello.probes import Probes
 from interp.othello.transformer import OthelloTransformer
@@ -68,8 +68,10 @@ def evaluate_set(
 ) -> SetEvaluation:
     """Evaluate every dictionary alone, and all together, on `games` held-out games of stream `seed`.
 
-    Board features are fitted on as many held-out games of stream `seed + 1`.
+    Board features are fitted on as many held-out games of stream `seed + 1`. Raises UserError for a set that does not
+    fit the model.
     """
+    refuse_misfits(model, dictionaries)
     fitting, held_out = (list(batches(games, seed=stream)) for stream in (seed + 1, seed))
     fit, judge = (_rows(model, dictionaries, played) for played in (fitting, held_out))
     base, top1 = _loss_and_legality(model, held_out, {})

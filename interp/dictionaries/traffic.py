@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from interp.dictionaries.base import Dictionary
 from interp.dictionaries.transcoder import is_transcoder
 from interp.othello.transformer import OthelloTransformer
+from interp.runs.errors import UserError
 
 Replacement = Callable[[Tensor, Tensor], Tensor]
 """From what a module reads and what it would write to what is written instead."""
@@ -68,6 +69,16 @@ def traffic(model: OthelloTransformer, tokens: Int[Tensor, "batch pos"]) -> dict
     with replaced(model, {site: keep(site) for site in model.sites}):
         model(tokens)
     return seen
+
+
+def refuse_misfits(model: OthelloTransformer, dictionaries: Mapping[str, Dictionary]) -> None:
+    """Raises UserError for a dictionary whose site or width the model has not."""
+    for site, dictionary in dictionaries.items():
+        if site not in model.sites:
+            raise UserError(f"the model has no site {site}; its sites are {', '.join(model.sites)}")
+        if dictionary.config["d_in"] != model.config.d_model:
+            width = dictionary.config["d_in"]
+            raise UserError(f"the dictionary of {site} reads {width} numbers, but the model has {model.config.d_model}")
 
 
 def stand_in(dictionary: Dictionary) -> Replacement:

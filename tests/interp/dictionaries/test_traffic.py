@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from interp.dictionaries.traffic import replaced, stand_in, traffic
+from interp.dictionaries.traffic import refuse_misfits, replaced, stand_in, traffic
 from interp.dictionaries.transcoder import ReluTranscoder
 from interp.othello.evaluate import batches
 from interp.othello.transformer import OthelloConfig, OthelloTransformer
+from interp.runs.errors import UserError
 
 MODEL = OthelloTransformer(OthelloConfig(n_layers=2), generator=torch.Generator().manual_seed(0)).eval()
 TOKENS = next(batches(3, seed=1)).tokens
@@ -38,3 +40,11 @@ def test_a_transcoder_stands_in_for_its_mlp() -> None:
     torch.testing.assert_close(spliced, expected, atol=1e-5, rtol=1e-4)
     assert torch.equal(MODEL(TOKENS), before), "the replacement must not outlive its block"
     assert (spliced - before).abs().max() > 1e-3
+
+
+def test_a_set_of_another_model_is_refused() -> None:
+    config = {"architecture": "transcoder", "d_in": 64, "d_out": 64, "d_sae": 16, "apply_b_dec_to_input": False}
+    with pytest.raises(UserError, match="L1M reads 64 numbers, but the model has 128"):
+        refuse_misfits(MODEL, {"L1M": ReluTranscoder(config)})
+    with pytest.raises(UserError, match="no site L2A"):
+        refuse_misfits(MODEL, {"L2A": ReluTranscoder(config)})
