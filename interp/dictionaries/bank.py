@@ -10,6 +10,7 @@ renormalised after it (He et al. 2024, arXiv 2402.12201, section B3 of our notes
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +22,9 @@ from interp.dictionaries.kernels import GROUP, accumulate_step
 from interp.dictionaries.objective import Objective, Rule
 
 ROWS_AT_ONCE = 512  # pre-activations of 12 sites then stay near the last-level cache
+_LEAST_TASKS = 4
+"""Fewer sites than this have their rows split, so that the compiled step still fills the cores. Never the number of
+cores: results must not depend on it."""
 
 
 class StepSums(NamedTuple):
@@ -97,9 +101,10 @@ class Bank(nn.Module):
     ) -> StepSums:
         """Set every parameter's gradient of the mean loss over the rows; `read` only for transcoders."""
         inputs, targets = self.scaled(written, read)
-        gradients = _Gradients.zeros(self)
-        for start in range(0, targets.shape[1], ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
+        gradients = _Gradients.zeros(self, self._parts(targets))
+        step = ROWS_AT_ONCE * gradients.parts
+        for start in range(0, targets.shape[1], step):
+            rows = slice(start, start + step)
             block, wanted = inputs[:, rows].contiguous(), targets[:, rows].contiguous()
             pre = self.pre_activations(block)
             rule = objective.rule(pre, self.threshold)
@@ -108,11 +113,16 @@ class Bank(nn.Module):
             else:
                 gradients.add_dense(pre, block, wanted, self.decoder, rule)
             objective.follow(self, rule)
+        gradients = gradients.merged()
         self._set(gradients, targets.shape[1], centred=read is None, trains_threshold=rule.bandwidth > 0)
         fired = gradients.fired > 0
         self.since_fired.add_(targets.shape[1]).masked_fill_(fired, 0)
         means = gradients.sums / targets.shape[1]
         return StepSums(means[:, 0].float(), means[:, 1].float(), means[:, 2].float())
+
+    def _parts(self, targets: Tensor) -> int:
+        wanted = _LEAST_TASKS // len(self.scale) if targets.device.type == "cpu" else 1
+        return math.gcd(max(wanted, 1), targets.shape[1])
 
     def _set(self, gradients: _Gradients, rows: int, *, centred: bool, trains_threshold: bool) -> None:
         along = (gradients.decoder * self.decoder).sum(-1, keepdim=True)
@@ -161,21 +171,32 @@ class _Gradients:
     fired: Tensor
     sums: Tensor
 
+    parts: int = 1
+    """Each site's rows are added in so many parts, which lie beside one another along the first axis until `merged`."""
+
     @classmethod
-    def zeros(cls, bank: Bank) -> _Gradients:
-        like = torch.zeros_like
+    def zeros(cls, bank: Bank, parts: int) -> _Gradients:
+        def like(tensor: Tensor) -> Tensor:
+            return tensor.new_zeros(len(tensor) * parts, *tensor.shape[1:])
+
         return cls(
             like(bank.decoder), like(bank.encoder), like(bank.encoder_bias), like(bank.threshold),
-            like(bank.decoder_bias), like(bank.since_fired),
-            torch.zeros(len(bank.scale), 3, dtype=torch.float64, device=bank.scale.device),
+            like(bank.decoder_bias), like(bank.since_fired), like(bank.scale[:, None].double().expand(-1, 3)), parts,
         )  # fmt: skip
 
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return (self.decoder, self.encoder, self.encoder_bias, self.threshold, self.error, self.fired, self.sums)
+
+    def merged(self) -> _Gradients:
+        return _Gradients(*(tensor.unflatten(0, (-1, self.parts)).sum(1) for tensor in self._tensors()))
+
     def add_compiled(self, pre: Tensor, inputs: Tensor, targets: Tensor, decoder: Tensor, rule: Rule) -> None:
-        own = (self.decoder, self.encoder, self.encoder_bias, self.threshold, self.error, self.fired, self.sums)
         l0 = torch.zeros(len(pre)) if rule.l0 is None else rule.l0
+        split = [tensor.view(len(tensor) * self.parts, -1, tensor.shape[-1]) for tensor in (pre, inputs, targets)]
+        decoder, threshold, l0 = (one.detach().repeat_interleave(self.parts, 0) for one in (decoder, rule.threshold, l0))
         accumulate_step(
-            pre.numpy(), inputs.numpy(), targets.numpy(), decoder.detach().numpy(), rule.k,
-            rule.threshold.detach().numpy(), rule.l1, l0.numpy(), rule.bandwidth, *(tensor.numpy() for tensor in own),
+            *(tensor.numpy() for tensor in split), decoder.numpy(), rule.k, threshold.numpy(), rule.l1, l0.numpy(),
+            rule.bandwidth, *(tensor.numpy() for tensor in self._tensors()),
         )  # fmt: skip
 
     def add_dense(self, pre: Tensor, inputs: Tensor, targets: Tensor, decoder: Tensor, rule: Rule) -> None:

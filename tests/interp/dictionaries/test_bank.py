@@ -71,23 +71,24 @@ def _loss(kind: str, bank: Bank, written: Tensor, read: Tensor | None) -> Tensor
     return ((acts @ bank.decoder - targets).square().sum() + penalty) / rows
 
 
-def _case(kind: str) -> tuple[Bank, Objective, Tensor, Tensor | None]:
+def _case(kind: str, sites: int) -> tuple[Bank, Objective, Tensor, Tensor | None]:
     generator = torch.Generator().manual_seed(1)
-    bank = Bank(3, 16, 64, generator=generator)
-    written = torch.randn(3, 40, 16, generator=generator) * 2 + 1
-    read = torch.randn(3, 40, 16, generator=generator) * 3 - 1 if KINDS[kind].transcodes else None
+    bank = Bank(sites, 16, 64, generator=generator)
+    written = torch.randn(sites, 40, 16, generator=generator) * 2 + 1
+    read = torch.randn(sites, 40, 16, generator=generator) * 3 - 1 if KINDS[kind].transcodes else None
     objective = KINDS[kind].objective(K, L1)
     bank.fit(written, read, objective)
     with torch.no_grad():
         bank.encoder_bias.normal_(std=0.1, generator=generator)
-        bank.threshold.mul_(torch.rand(3, 64, generator=generator) + 0.5)
+        bank.threshold.mul_(torch.rand(sites, 64, generator=generator) + 0.5)
     return bank, objective, written, read
 
 
-@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize(("sites", "dense"), [(3, False), (3, True), (1, False), (2, False)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_equal_autograd(kind: str, dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    bank, objective, written, read = _case(kind)
+def test_gradients_equal_autograd(kind: str, sites: int, dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One and two sites have their rows split among the cores."""
+    bank, objective, written, read = _case(kind, sites)
     if dense:
         monkeypatch.setattr(_Gradients, "add_compiled", _Gradients.add_dense)
     _loss(kind, bank, written, read).backward()
