@@ -115,7 +115,7 @@ def test_border_is_the_smallest_of_the_largest() -> None:
 
 
 def test_jumprelu_starts_on_target() -> None:
-    bank, _, written, read = _case("jumprelu")
+    bank, _, written, read = _case("jumprelu", 3)
     objective = JumpRelu(K)
     bank.fit(written, read, objective)
     assert bank.backward(written, read, objective).l0.tolist() == pytest.approx([K] * 3, abs=0.5)
