@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from interp.models.bridge import LanguageModel
     from interp.models.embedder import SentenceEmbedder
 
+_SHIPPED_LM = ", ".join(name for name, model in SHIPPED.items() if model.kind == "language model")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
@@ -56,6 +57,16 @@ def load(
     raise UserError(
         f"there is no model '{name}': accepted are {', '.join(SHIPPED)}, an existing path, or a Hugging Face id owner/name"
     )
+
+
+def load_language(name_or_path: str, *, device: str = "auto") -> LanguageModel:
+    """`load` for those who need a language model. Raises UserError for a model that is none, beside those of `load`."""
+    from interp.models.bridge import LanguageModel
+
+    loaded = load(name_or_path, device=device)
+    if not isinstance(loaded, LanguageModel):
+        raise UserError(f"'{name_or_path}' is no language model; accepted are a Hub id, a folder, or {_SHIPPED_LM}")
+    return loaded
 
 
 def _load_shipped(name: str, device: torch.device) -> Any:
