@@ -89,6 +89,8 @@ def _hint(cell: dict[str, Any]) -> str:
         parts.append(f"{cell['p']:.1%} by the model")
     if cell["wrong"]:
         parts.append("misread by the probes")
+    if cell["playable"]:
+        parts.append("click in the model's board to trace its logit")
     return ", ".join(parts)
 
 
@@ -103,8 +105,8 @@ def _model_caption(view: Reading | None, cells: list[dict[str, Any]]) -> str:
         return "The model needs a first move"
     mass = sum(cell["p"] for cell in cells if cell["legal"])
     wrong = sum(cell["wrong"] for cell in cells)
-    read = "" if view.board is None else f"reads {64 - wrong}/64, "
-    return f"Model · {read}{mass:.0%} on legal; click to trace"
+    read = "" if view.board is None else f" · board {64 - wrong}/64"
+    return f"Model{read} · {mass:.0%} on legal moves"
 
 
 def show(lab: Lab, screen: Screen) -> None:

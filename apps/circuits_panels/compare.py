@@ -60,12 +60,12 @@ def show(lab: Lab, screen: Screen) -> None:
         except UserError as error:
             note(f"{set_name(name)}: {error}")
             return
-    numbers, one, two = st.columns([1, 1.3, 1.3], gap="medium")
+    numbers, features = st.columns([1, 1.7], gap="medium")
     with numbers:
         table = pd.DataFrame({set_name(name): summary(circuit) for name, circuit in circuits.items()})
-        st.dataframe(table.map(_number), key="comparison")
-    for column, (here, there) in zip((one, two), ((screen.set, other), (other, screen.set)), strict=True):
-        with column:
+        st.dataframe(table.map(_number), key="comparison", height="content")
+    with features:
+        for here, there in ((screen.set, other), (other, screen.set)):
             _matches(matched(lab, circuits, here, there), here, there)
 
 
@@ -82,7 +82,7 @@ def _target_in(lab: Lab, screen: Screen, name: str) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) or value == int(value) else f"{value:.4g}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
 
 
 def _matches(table: pd.DataFrame, here: str, there: str) -> None:
@@ -90,6 +90,7 @@ def _matches(table: pd.DataFrame, here: str, there: str) -> None:
         table,
         key=f"matches-{here}",
         hide_index=True,
+        height=250,
         column_config={
             "influence": st.column_config.NumberColumn("Influence", format="percent", width=70),
             "feature": st.column_config.TextColumn(set_name(here)),

@@ -52,11 +52,12 @@ def show_card(lab: Lab, set_name: str, site: str, index: int) -> None:
     st.markdown(f"**{plain(f'{site}/{index}')}** {plain(card.label)}")
     if card.facts:
         note(" · ".join(f"{name} {value}" for name, value in card.facts.items()))
-    st.html(board_row([heat_board(values, title=title) for title, values in card.boards]))
+    note("Over its strongest inputs, and what it writes for" if card.facts else "From the weights alone")
+    st.html(board_row([heat_board(values, title=title) for title, values in card.boards], width=105))
     _distributions(card)
     if card.examples:
         note("Where it is strong")
-        st.html(board_row(_examples(card), width=130))
+        st.html(board_row(_examples(card), width=105))
 
 
 def _distributions(card: Card) -> None:

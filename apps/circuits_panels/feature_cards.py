@@ -65,17 +65,16 @@ def drawn_card(set_name: str, site: str, index: int) -> Card | None:
     if card.probe:
         facts["nearest probe direction"] = f"{card.probe} (cosine {card.cosine:.2f})"
     boards = [
-        ("Mine in the strongest inputs", card.mine),
+        ("Mine", card.mine),
         ("Theirs", card.theirs),
-        ("Last move", card.moves),
-        ("Turned by it", card.flips),
-        ("Pushes the logits of", np.nan_to_num(card.logits)),
+        ("Just played", card.moves),
+        ("Just flipped", card.flips),
+        ("Writes for", np.nan_to_num(card.logits)),
     ]
     edges = np.linspace(0.0, card.maximum, BINS + 1)
     histogram = pd.DataFrame({"left": edges[:-1], "right": edges[1:], "height": card.histogram})
-    return Card(
-        card.label, facts, boards, histogram, card.plies, [(example.moves, example.activation) for example in card.examples]
-    )
+    examples = [(example.moves, example.activation) for example in card.examples]
+    return Card(short_label(set_name, site, index), facts, boards, histogram, card.plies, examples)
 
 
 def labels_found(set_name: str, text: str) -> pd.DataFrame:

@@ -16,7 +16,7 @@ class Reading(NamedTuple):
     probabilities: np.ndarray
     """Of each square as the next move, [64]; zero on the centre."""
     board: np.ndarray | None
-    """What the probes read after the last layer but one, [64]: 1 mine (the player who just moved), -1 theirs, 0
+    """What the probes read at the depth where they read best, [64]: 1 mine (the player who just moved), -1 theirs, 0
     empty; None without probes."""
     confidence: np.ndarray | None
     """Probability of that reading, [64]."""
@@ -72,7 +72,7 @@ class Card(NamedTuple):
     """What is known of a feature."""
 
     label: str
-    """Automatic label such as `c4 is mine`; empty if none was computed."""
+    """Automatic label such as `c4 is mine`, with `?` if other games did not bear it out; empty if none was computed."""
     facts: dict[str, str]
     """Short facts by name, in order."""
     boards: list[tuple[str, np.ndarray]]

@@ -47,7 +47,7 @@ function drawEdges(svg, data, at) {
     const d = `M${s.x},${s.y}C${s.x},${middle} ${t.x},${middle} ${t.x},${t.y}`;
     const path = make(layer, "path", { d, class: edge.w >= 0 ? "up" : "down" });
     path.style.strokeWidth = 0.5 + 3 * Math.sqrt(edge.k);
-    path.style.strokeOpacity = 0.12 + 0.6 * Math.sqrt(edge.k);
+    path.style.strokeOpacity = 0.16 + 0.6 * Math.sqrt(edge.k);
     return { path, s: edge.s, t: edge.t };
   });
 }
@@ -71,9 +71,15 @@ function show(tip, node) {
   }
 }
 
+function isDark(colour) {
+  const [red, green, blue] = (colour.match(/[0-9a-f]{2}/gi) ?? []).map((part) => parseInt(part, 16));
+  return 0.3 * red + 0.6 * green + 0.1 * blue < 110;
+}
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const box = parentElement.querySelector(".link-graph"), scroll = box.querySelector(".scroll"), tip = box.querySelector(".tip");
+  box.classList.toggle("dark", isDark(getComputedStyle(box).getPropertyValue("--st-background-color")));
   const kept = scroll.scrollLeft, focused = parentElement.activeElement?.dataset?.id;
   scroll.replaceChildren();
   tip.hidden = true;

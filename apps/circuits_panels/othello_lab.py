@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property, lru_cache, partial
 from typing import Any
@@ -63,18 +64,23 @@ class OthelloLab:
         return int(dictionaries[self.sites[0]].W_enc.shape[1])
 
     @cached_property
-    def _probes(self) -> Any:
-        from interp.othello.probes import load_probes
+    def _probes(self) -> tuple[Any, int] | None:
+        """The shipped probes and the depth at which they read the board best; None if they are not there."""
+        from interp.othello.probes import SHIPPED, load_probes
 
         try:
-            return load_probes()
-        except (UserError, OSError):
+            report = json.loads(SHIPPED.with_suffix(".json").read_text())["accuracy"]
+            best = max((row for row in report if row["frame"] == "mine"), key=lambda row: row["accuracy"])
+            return load_probes(), int(best["depth"])
+        except (UserError, OSError, KeyError, ValueError):
             return None
 
     @property
     def notice(self) -> str:
         """A sentence on what is missing, or empty."""
-        return "" if self._probes is not None else "No board probes are installed, so the model's board is not shown."
+        if self._probes is not None:
+            return ""
+        return "No board probes are installed, so the model's board is not shown: `interp othello probe` makes them."
 
     def _decompose(self, moves: tuple[int, ...], set_name: str) -> Any:
         from interp.circuits.decomposition import decompose
@@ -97,7 +103,8 @@ class OthelloLab:
         logits = self.model(inputs)[0, -1]
         board = confidence = None
         if self._probes is not None:
-            states = self._probes.read(self.model, inputs)[-2, 0, -1]
+            probes, depth = self._probes
+            states = probes.read(self.model, inputs)[depth, 0, -1]
             sure, state = states.max(-1)
             board, confidence = np.array([1, -1, 0])[state.numpy()], sure.numpy()
         return Reading(on_board(logits.softmax(-1), 0.0), board, confidence)
@@ -205,7 +212,7 @@ class OthelloLab:
         effect = self.model.unembed.weight @ (self.dictionaries(set_name)[site].W_dec[index] * self.model.norm_final.weight)
         board = on_board(effect - effect[:_PLAYABLE].mean(), 0.0)
         empty = pd.DataFrame({"left": [], "right": [], "height": []})
-        return Card("", {}, [("Pushes the logits of", board)], empty, None, [])
+        return Card("", {}, [("Writes for", board)], empty, None, [])
 
     def cards_notice(self, set_name: str) -> str:
         """How to make a set's cards if there are none, or empty."""

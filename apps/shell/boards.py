@@ -23,9 +23,8 @@ def heat_board(values: Sequence[float] | np.ndarray, *, title: str, limit: float
         share = min(abs(value) / limit, 1.0) if value == value else 0.0
         hover = f"{square_name(square)}: {value:.3g}"
         colour = f"rgba({_UP if value >= 0 else _DOWN},{share:.3f})"
-        cells.append(
-            f'<div title="{hover}" style="background:{colour};box-shadow:inset 0 0 0 .5px rgba(128,128,128,.45)"></div>'
-        )
+        style = f"aspect-ratio:1;background:{colour};box-shadow:inset 0 0 0 .5px rgba(128,128,128,.45)"
+        cells.append(f'<div title="{hover}" style="{style}"></div>')
     return _frame(cells, title)
 
 
@@ -36,7 +35,7 @@ def disc_board(discs: Sequence[int], *, title: str, last: int | None = None) -> 
         ring = "box-shadow:0 0 0 2px #ffb000;" if square == last else ""
         fill = "#15181c" if disc > 0 else "#f6f6f2"
         stone = f'<div style="width:78%;height:78%;border-radius:50%;background:{fill};{ring}"></div>' if disc else ""
-        style = "background:#2f7d55;box-shadow:inset 0 0 0 .5px #1d5639;display:flex;"
+        style = "aspect-ratio:1;background:#2f7d55;box-shadow:inset 0 0 0 .5px #1d5639;display:flex;"
         style += "align-items:center;justify-content:center"
         cells.append(f'<div title="{square_name(square)}" style="{style}">{stone}</div>')
     return _frame(cells, title)
@@ -44,7 +43,7 @@ def disc_board(discs: Sequence[int], *, title: str, last: int | None = None) -> 
 
 def board_row(boards: Sequence[str], *, width: int = 150) -> str:
     """Boards side by side, wrapping on narrow screens."""
-    style = f"display:grid;grid-template-columns:repeat(auto-fill,minmax({width}px,1fr));gap:.8rem"
+    style = f"display:grid;grid-template-columns:repeat(auto-fill,minmax({width}px,1fr));gap:.7rem"
     return f'<div style="{style}">{"".join(boards)}</div>'
 
 
@@ -55,9 +54,9 @@ def _frame(cells: Sequence[str], title: str) -> str:
         number = f'<div style="opacity:.6;align-self:center;text-align:center">{row + 1}</div>'
         rows.append(number + "".join(cells[8 * row : 8 * row + 8]))
     grid = "display:grid;grid-template-columns:.8rem repeat(8,1fr);grid-template-rows:.9rem;"
-    grid += "grid-auto-rows:1fr;font-size:.62rem"
+    grid += "font-size:.62rem"
     caption = "font-size:.82rem;opacity:.8;line-height:1.25;margin-bottom:.15rem"
     return (
         f'<div style="max-width:230px"><div style="{caption}">{escape(title)}</div>'
-        f'<div role="img" aria-label="{escape(title)}" style="{grid};aspect-ratio:1/1.02">{"".join(rows)}</div></div>'
+        f'<div role="img" aria-label="{escape(title)}" style="{grid}">{"".join(rows)}</div></div>'
     )

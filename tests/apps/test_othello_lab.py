@@ -160,7 +160,7 @@ def test_drawn_card_shows_the_stored_numbers(labelled: OthelloLab, tmp_path: Pat
     index = _active(labelled)
     stored = cards.Cards(tmp_path / "topk" / "cards.parquet").card("L1M", index)
     drawn = labelled.card("topk", "L1M", index)
-    assert stored is not None and drawn is not None and drawn.label == stored.label
+    assert stored is not None and drawn is not None and drawn.label.rstrip("?") == stored.label
     assert drawn.facts["F1 on other games"] == f"{stored.f1_held_out:.2f}"
     assert drawn.histogram["right"].iloc[-1] == pytest.approx(stored.maximum)
     assert np.array_equal(drawn.boards[0][1], stored.mine) and len(drawn.examples) == len(stored.examples) > 0
