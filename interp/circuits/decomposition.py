@@ -27,8 +27,13 @@ class Decomposition(NamedTuple):
 
 @torch.no_grad()
 def decompose(network: Network, dictionaries: Mapping[str, SparseDictionary], tokens: Int[Tensor, " pos"]) -> Decomposition:
-    """Run one prompt and split its residual stream. Raises UserError for sites or widths that do not fit the network."""
+    """Run one prompt and split its residual stream.
+
+    Raises UserError for sites or widths that do not fit the network, and for more tokens than it has positions.
+    """
     check_fit(network, dictionaries)
+    if network.positions is not None and len(tokens) > len(network.positions):
+        raise UserError(f"the input has {len(tokens)} tokens; this model has {len(network.positions)} positions")
     record = network.run(tokens)
     return Decomposition(network, dictionaries, record, split(network, record, dictionaries))
 
@@ -39,5 +44,6 @@ def check_fit(network: Network, dictionaries: Mapping[str, SparseDictionary]) ->
     for site, dictionary in dictionaries.items():
         if site not in network.sites:
             raise UserError(f"dictionary '{site}' fits no site of this model; its sites are L0A .. {network.sites[-1]}")
-        if dictionary.W_dec.shape[1] != d_model:
-            raise UserError(f"dictionary '{site}' writes {dictionary.W_dec.shape[1]} dimensions; this model has {d_model}")
+        reads, writes = dictionary.W_enc.shape[0], dictionary.W_dec.shape[1]
+        if (reads, writes) != (d_model, d_model):
+            raise UserError(f"dictionary '{site}' reads {reads} and writes {writes} dimensions; this model has {d_model}")

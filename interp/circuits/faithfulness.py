@@ -1,8 +1,9 @@
 """Faithfulness curves: how much of a target survives when only the n strongest nodes of its circuit are kept.
 
 A real forward pass in which every dictionary re-encodes what its site now writes; features outside the circuit are set
-to a baseline (zero, or their mean activation), errors and whole outputs outside it to zero. Embeddings and decoder
-biases stay. With every node kept the pass is the model's own, so the curve ends at one.
+to a baseline (zero, or their mean activation), errors and whole outputs outside it to zero. Features that are off in
+the prompt are no nodes and stay off. Embeddings and decoder biases stay. With every node kept the pass is the model's
+own, so the curve ends at one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from interp.circuits.decomposition import Decomposition
 from interp.circuits.interventions import value_in
-from interp.circuits.sources import Kind, is_transcoder
+from interp.circuits.sources import Kind, applies, is_transcoder
 from interp.circuits.targets import Target
 from interp.models.network import Edits
 from interp.runs.errors import UserError
@@ -77,11 +78,15 @@ def _restricted(d: Decomposition, site: str, kept: Tensor, mean: Tensor | None) 
     mask = torch.zeros(pos, dictionary.W_dec.shape[0], dtype=torch.bool, device=kept.device)
     mask[table.position[features], table.index[features]] = True
     W_dec, b_dec = dictionary.W_dec.detach().to(dtype), dictionary.b_dec.detach().to(dtype)
-    baseline = torch.zeros_like(W_dec[:, 0]) if mean is None else mean.to(dtype)
+    inside = applies(dictionary, d.record.tokens)[:, None]
+    on = (table.order == order) & (table.kind == Kind.FEATURE)
+    baseline = torch.zeros(mask.shape, dtype=dtype, device=kept.device)
+    if mean is not None:
+        baseline[table.position[on], table.index[on]] = mean.to(dtype)[table.index[on]]
 
     def write(written: Tensor) -> Tensor:
-        acts = dictionary.encode(written.to(dictionary.W_enc.dtype)).to(dtype)
-        error = written - acts @ W_dec - b_dec
-        return torch.where(mask, acts, baseline) @ W_dec + b_dec + error * whole
+        acts = inside * dictionary.encode(written.to(dictionary.W_enc.dtype)).to(dtype)
+        error = written - acts @ W_dec - inside * b_dec
+        return torch.where(mask, acts, baseline) @ W_dec + inside * b_dec + error * whole
 
     return write

@@ -2,8 +2,10 @@
 
 At each position the stream is token embedding + position embedding + what the sites below wrote. A site with a
 dictionary is split further (He et al. 2024, arXiv 2402.12201): x = sum_k c_k d_k + b_dec + error, where the error
-node x - x_hat keeps the sum exact; a site without one is a single whole-output node. MLP transcoders (Dunefsky et
-al. 2024, arXiv 2406.11944) split the same output by features that read the MLP's normalised input.
+node x - x_hat keeps the sum exact; a site without one is a single whole-output node, and so is a position that its
+dictionary was not trained on (SAELens' `seqpos_slice`; the first position of a language model is usually one). MLP
+transcoders (Dunefsky et al. 2024, arXiv 2406.11944) split the same output by features that read the MLP's normalised
+input.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp.models.network import Network
@@ -29,7 +31,7 @@ class Kind(IntEnum):
     FEATURE = 2
     ERROR = 3
     OUTPUT = 4
-    """The whole output of a site without a dictionary."""
+    """The whole output of a site without a dictionary, or where its dictionary does not apply."""
     BIAS = 5
     """The decoder bias of a dictionary."""
 
@@ -122,10 +124,19 @@ def split(network: Network, record: Record, dictionaries: Mapping[str, SparseDic
 
 
 def activations(dictionary: SparseDictionary, site: str, record: Record) -> Float[Tensor, "pos d_sae"]:
-    """Activations of a site's dictionary, in the record's precision."""
+    """Activations of a site's dictionary, in the record's precision; zero where it does not apply."""
     reads = dictionary_input(dictionary, site, record)
     with torch.no_grad():
-        return dictionary.encode(reads.to(dictionary.W_enc.dtype)).to(reads.dtype)
+        acts = dictionary.encode(reads.to(dictionary.W_enc.dtype)).to(reads.dtype)
+    return acts * applies(dictionary, record.tokens)[:, None]
+
+
+def applies(dictionary: SparseDictionary, tokens: Int[Tensor, " pos"]) -> Bool[Tensor, " pos"]:
+    """Whether a dictionary was trained on each position (SAELens' `seqpos_slice`)."""
+    bounds = (dictionary.config.get("metadata") or {}).get("seqpos_slice") or [None]
+    inside = torch.zeros_like(tokens, dtype=torch.bool)
+    inside[slice(*bounds)] = True
+    return inside
 
 
 def dictionary_input(dictionary: SparseDictionary, site: str, record: Record) -> Float[Tensor, "*batch pos d_model"]:
@@ -162,10 +173,18 @@ def _split_site(dictionary: SparseDictionary, site: str, record: Record, order: 
     position, index = acts.nonzero(as_tuple=True)
     active = acts[position, index]
     features = active[:, None] * dictionary.W_dec.detach().to(output.dtype)[index]
-    bias = dictionary.b_dec.detach().to(output.dtype).expand_as(output)
+    inside = applies(dictionary, record.tokens)
+    bias = inside[:, None] * dictionary.b_dec.detach().to(output.dtype)
     error = (output - bias).index_add(0, position, features, alpha=-1)
     return [
         _part(features, Kind.FEATURE, order, index, position, active),
-        _whole(error, Kind.ERROR, order),
-        _whole(bias, Kind.BIAS, order),
+        _at(inside, _whole(error, Kind.ERROR, order)),
+        _at(~inside, _whole(output, Kind.OUTPUT, order)),
+        _at(inside, _whole(bias, Kind.BIAS, order)),
     ]
+
+
+def _at(positions: Tensor, part: _Part) -> _Part:
+    """Some positions of a part that has one source a position."""
+    vectors, kind, order, index, position, activation = (column[positions] for column in part)
+    return vectors, kind, order, index, position, activation

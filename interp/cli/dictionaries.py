@@ -11,12 +11,18 @@ from interp.cli.output import emit, finite
 
 if TYPE_CHECKING:
     from interp.dictionaries.evaluate import SetEvaluation
+    from interp.dictionaries.language_evaluate import LanguageEvaluation
     from interp.othello.probes import Probes
     from interp.othello.transformer import OthelloTransformer
 
 app = typer.Typer(no_args_is_help=True, help="Sparse dictionaries of what each site writes.")
 
 Model = Annotated[Path | None, typer.Option(help="An Othello transformer's file; without it the shipped one.")]
+AnyModel = Annotated[
+    str | None, typer.Option(help="Without it the shipped Othello transformer; else its file, or a language model by name.")
+]
+Text = Annotated[str, typer.Option(help="For language models: default (text installed here), or a .txt or .jsonl file.")]
+Context = Annotated[int, typer.Option(help="For language models: tokens a window of text.")]
 Set = Annotated[str, typer.Option("--set", help="topk, l1, or a folder of dictionaries.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -25,8 +31,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def train(
     out: Annotated[Path, typer.Option(help="Run folder; a run that is there goes on.")],
     kind: Annotated[str, typer.Option(help="topk, l1 (the paper's), batchtopk, jumprelu, or transcoder.")] = "topk",
-    model: Model = None,
-    steps: Annotated[int, typer.Option(min=10, help="More than before prolongs a run.")] = 6_600,
+    model: AnyModel = None,
+    sites: Annotated[str, typer.Option(help="For language models: all, or such as L5M,L8A-L12A.")] = "all",
+    text: Text = "default",
+    context: Context = 128,
+    windows: Annotated[int, typer.Option(min=1, help="For language models: windows of text a step.")] = 4,
+    steps: Annotated[int | None, typer.Option(min=10, help="6600, of language models 400; more prolongs a run.")] = None,
+    d_sae: Annotated[int, typer.Option(min=16, help="Features a site.")] = 1024,
     games: Annotated[int, typer.Option(min=1, help="Games a step, 59 positions each.")] = 128,
     k: Annotated[int, typer.Option(min=1, help="Active features a position (kind l1 has none to set).")] = 32,
     l1: Annotated[float, typer.Option(min=0, help="Weight of kind l1's penalty on unit-variance activations.")] = 0.5,
@@ -34,27 +45,47 @@ def train(
     seed: int = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")] = "auto",
 ) -> None:
-    """Train a set for the Othello transformer, all sites at once."""
+    """Train a set, all sites at once, for the Othello transformer or a Hugging Face language model."""
     from interp.dictionaries.train import DictionaryTraining
     from interp.dictionaries.train import train as run
 
-    resample_every = 0 if kind == "l1" else 250
-    settings = DictionaryTraining(
-        kind=kind, steps=steps, games=games, k=k, l1=l1, lr=lr, seed=seed, resample_every=resample_every
-    )
-    run(settings, _model(model), out, device=device)
+    shared: dict[str, Any] = {"kind": kind, "d_sae": d_sae, "k": k, "l1": l1, "lr": lr, "seed": seed}
+    shared |= {"steps": steps} if steps else {}
+    shared |= {"resample_every": 0} if kind == "l1" else {}
+    if model is not None and _is_language(model):
+        from interp.dictionaries.language import LanguageTraining, train_language
+        from interp.models.load import load_language
+
+        language = LanguageTraining(model=model, sites=sites, text=text, context=context, windows=windows, **shared)
+        train_language(language, load_language(model, device=device), out)
+    else:
+        run(DictionaryTraining(games=games, **shared), _model(model), out, device=device)
     emit({"set": str(out / "set")}, as_json=False, text=f"the set is in {out / 'set'}")
 
 
 @app.command()
 def evaluate(
     dictionary_set: Set = "topk",
-    model: Model = None,
+    model: AnyModel = None,
     games: Annotated[int, typer.Option(min=1)] = 200,
+    text: Text = "default",
+    context: Context = 128,
     seed: int = 7,
     as_json: AsJson = False,
 ) -> None:
-    """Measure sparsity, reconstruction, loss recovered, legality after splicing and the board, on unseen games."""
+    """Measure sparsity, reconstruction, loss recovered, legality after splicing and the board, on unseen games.
+
+    With --model NAME of a language model: sparsity, reconstruction and loss after splicing, on held-out text.
+    """
+    if model is not None and _is_language(model):
+        from interp.dictionaries.language_evaluate import evaluate_language_set
+        from interp.dictionaries.language_sets import load_language_set
+        from interp.models.load import load_language
+
+        found = load_language_set(Path(dictionary_set))
+        measured = evaluate_language_set(load_language(model), found, text=text, context=context)
+        emit(measured._asdict(), as_json=as_json, text=_language_table(measured))
+        return
     from interp.dictionaries import load_set
     from interp.dictionaries.evaluate import evaluate_set
 
@@ -116,13 +147,18 @@ def features(
     emit({"features": found}, as_json=as_json, text=_table(found) if found else f"no feature's label has '{search}'")
 
 
-def _model(path: Path | None) -> OthelloTransformer:
+def _is_language(model: str) -> bool:
+    """Files of the Othello transformer are single safetensors files; everything else is a language model."""
+    return not model.endswith(".safetensors")
+
+
+def _model(path: str | Path | None) -> OthelloTransformer:
     from interp.othello.transformer import load, load_shipped
 
-    return load(path) if path else load_shipped()
+    return load(Path(path)) if path else load_shipped()
 
 
-def _probes(model: Path | None) -> Probes | None:
+def _probes(model: str | Path | None) -> Probes | None:
     """The shipped probes, if the model is the shipped one and they are there."""
     from interp.othello.probes import SHIPPED, load_probes
 
@@ -138,6 +174,13 @@ def _evaluation_table(result: SetEvaluation) -> str:
     ]
     joint = f"legal first choice: {result.model_legal_top1:.4f}, all sites spliced {result.joint_legal_top1:.4f}"
     return f"{_table(rows)}\n{joint}"
+
+
+def _language_table(result: LanguageEvaluation) -> str:
+    return (
+        f"{_table(result.sites)}\nloss {result.loss:.4f}, all sites spliced {result.spliced_loss:.4f}, "
+        f"all of them zero {result.zeroed_loss:.4f} (nats a token, {result.positions} positions)"
+    )
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 SKIPPED = 1
 """Positions at the start of each window that are not trained on."""
 _SHORTEST = 8
-_SAMPLE_POSITIONS = 4_000
+_SAMPLE_POSITIONS = 2_000
+"""For the scales."""
 _FINGERPRINTED = 64
 
 
@@ -45,7 +46,7 @@ _FINGERPRINTED = 64
 class LanguageTraining(Recipe):
     """Settings of one run."""
 
-    steps: int = 200
+    steps: int = 400
     model: str = ""
     """What `interp.models.load` was given."""
     sites: str = "all"
@@ -54,10 +55,10 @@ class LanguageTraining(Recipe):
     """`default` for the installed text, or a .txt or .jsonl file."""
     context: int = 128
     """Tokens a window."""
-    windows: int = 8
+    windows: int = 4
     """Windows a step, over all processes."""
-    warmup: int = 20
-    resample_every: int = 25
+    warmup: int = 40
+    resample_every: int = 50
     dead_after: int = 20_000
 
 

@@ -28,13 +28,13 @@ SEEDS = st.integers(0, 2**31)
 class RandomDictionary:
     """What tracing needs of a dictionary, with random weights."""
 
-    def __init__(self, kind: str, d_model: int, generator: torch.Generator) -> None:
+    def __init__(self, kind: str, d_model: int, generator: torch.Generator, skipped: int = 0) -> None:
         def draw(*size: int) -> Tensor:
             return torch.randn(*size, generator=generator) / size[-1] ** 0.5
 
         self.W_enc, self.b_enc, self.W_dec, self.b_dec = draw(d_model, 20), draw(20), draw(20, d_model), draw(d_model)
         self.architecture = "transcoder" if kind == "transcoder" else "standard"
-        self.config = {"apply_b_dec_to_input": kind == "centred"}
+        self.config = {"apply_b_dec_to_input": kind == "centred", "metadata": {"seqpos_slice": [skipped, None]}}
 
     def encode(self, x: Tensor) -> Tensor:
         """ReLU features."""
@@ -43,13 +43,22 @@ class RandomDictionary:
 
 
 def random_decomposition(
-    shape: NetworkShape, layout: tuple[str, ...], seed: int, *, length: int = 6, dtype: torch.dtype = torch.float32
+    shape: NetworkShape,
+    layout: tuple[str, ...],
+    seed: int,
+    *,
+    length: int = 6,
+    dtype: torch.dtype = torch.float32,
+    skipped: int = 0,
 ) -> Decomposition:
-    """A random prompt of a random network; `layout` names the kind of dictionary at each site in order."""
+    """A random prompt of a random network; `layout` names the kind of dictionary at each site in order.
+
+    The dictionaries do not apply to the first `skipped` positions.
+    """
     generator = torch.Generator().manual_seed(seed)
     network = Network.random(shape, generator).to(dtype)
     dictionaries = {
-        site: RandomDictionary(kind, shape.d_model, generator)
+        site: RandomDictionary(kind, shape.d_model, generator, skipped)
         for site, kind in zip(network.sites, layout, strict=True)
         if kind != "none"
     }

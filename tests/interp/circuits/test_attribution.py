@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from interp.circuits.attention_pairs import attention_pairs
 from interp.circuits.attribution import attribute, attribute_by_head, contributions, readout
 from interp.circuits.decomposition import Decomposition
+from interp.circuits.sources import Kind
 from interp.circuits.targets import AttentionTarget, FeatureTarget, LogitTarget, Target
 from interp.models.network import Edits
 from interp.models.random_network import NetworkShape
@@ -29,9 +31,9 @@ def targets_of(d: Decomposition) -> list[Target]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(SHAPES, LAYOUTS, SEEDS)
-def test_contributions_add_up_to_the_value(shape: NetworkShape, layout: tuple[str, ...], seed: int) -> None:
-    d = random_decomposition(shape, layout, seed)
+@given(SHAPES, LAYOUTS, SEEDS, st.integers(0, 3))
+def test_contributions_add_up_to_the_value(shape: NetworkShape, layout: tuple[str, ...], seed: int, skipped: int) -> None:
+    d = random_decomposition(shape, layout, seed, skipped=skipped)
     for target in targets_of(d):
         row = attribute(d, target)
         assert abs(row.residual) <= 1e-4 * row.magnitude, target
@@ -45,6 +47,13 @@ def test_sources_add_up_to_the_residual_stream(shape: NetworkShape, layout: tupl
     d = random_decomposition(shape, layout, seed)
     total = torch.zeros_like(d.record.resid_final).index_add_(0, d.sources.position, d.sources.vectors)
     torch.testing.assert_close(total, d.record.resid_final, atol=1e-4, rtol=1e-4)
+
+
+def test_positions_where_dictionaries_do_not_apply_stay_whole() -> None:
+    table = random_decomposition(NetworkShape(), FULL, 1, skipped=2).sources
+    early = (table.position < 2) & (table.order > 0)
+    assert set(table.kind[early].tolist()) == {Kind.OUTPUT}
+    assert set(table.kind[(table.position >= 2) & (table.order > 0)].tolist()) == {Kind.FEATURE, Kind.ERROR, Kind.BIAS}
 
 
 def gradient(d: Decomposition, target: Target, source: int) -> float:

@@ -52,8 +52,19 @@ def test_keeping_everything_is_the_model_and_nothing_is_the_baseline() -> None:
 
 def test_mean_baseline_is_used() -> None:
     target, means = LogitTarget(2, 5), {site: torch.ones(20) for site in D.network.sites}
-    none = torch.arange(0)
+    none, everything = torch.arange(0), torch.arange(len(D.sources.kind))
     assert faithfulness(D, target, none, [0], means=means)[0].value != faithfulness(D, target, none, [0])[0].value
+    full = faithfulness(D, target, everything, [len(everything)], means=means)[0]
+    assert full.value == pytest.approx(float(D.record.logits[5, 2]))
+
+
+def test_the_curve_ends_at_one_where_dictionaries_do_not_apply() -> None:
+    for dictionary in (d := random_decomposition(NetworkShape(), FULL, 0, dtype=torch.float64, skipped=2)).dictionaries.values():
+        assert dictionary.config["metadata"]["seqpos_slice"] == [2, None]
+    everything = torch.arange(len(d.sources.kind))
+    nothing, full = faithfulness(d, LogitTarget(2, 5), everything, [0, len(everything)])
+    assert (nothing.fraction, full.fraction) == (0, pytest.approx(1))
+    assert full.value == pytest.approx(float(d.record.logits[5, 2]))
 
 
 def test_transcoders_are_refused() -> None:

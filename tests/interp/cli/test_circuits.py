@@ -1,4 +1,4 @@
-"""`interp circuits trace` from arguments to JSON, on random weights."""
+"""`interp circuits` from arguments to JSON, on random weights: Othello games, and language models with their own sets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from interp.dictionaries.sets import DictionarySet
 from interp.dictionaries.topk import TopKDictionary
 from interp.othello import transformer
 from interp.othello.transformer import OthelloTransformer
+from tests.interp.models.families import WORDS, tokenizer, transformers_model
 
 GAME = "f5 d6 c3 d3 c4 f4"
 
@@ -38,9 +39,14 @@ def dictionaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit code, standard output, standard error."""
+    return run_verb(capsys, "circuits", "trace", *arguments)
+
+
+def run_verb(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """As `run`, for any verb."""
     code = 0
     try:
-        main(["circuits", "trace", *arguments])
+        main([*arguments])
     except SystemExit as stop:
         code = int(stop.code or 0)
     out, err = capsys.readouterr()
@@ -80,3 +86,123 @@ def test_mistakes_are_one_line(arguments: tuple[str, ...], says: str, dictionari
     assert (code, out) == (2, "")
     assert says in err
     assert err.count("\n") == 1
+
+
+PROMPT = "the cat sat on a mat"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Llama in transformers' format, and a text of its words."""
+    path = tmp_path_factory.mktemp("language")
+    transformers_model("llama").save_pretrained(path / "tiny")
+    tokenizer().save_pretrained(path / "tiny")
+    generator = torch.Generator().manual_seed(0)
+    sentences = [" ".join(WORDS[i] for i in torch.randint(len(WORDS), (30,), generator=generator)) for _ in range(60)]
+    (path / "text.jsonl").write_text("\n".join(json.dumps({"text": sentence}) for sentence in sentences))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> Path:
+    """Dictionaries of three sites, trained by the command."""
+    out = folder / "run"
+    words = ["dictionaries", "train", "--out", str(out), "--model", str(folder / "tiny"), "--sites", "L0M,L1A-L1A,L1M", "--text"]
+    with pytest.raises(SystemExit) as stop:
+        main([*words, str(folder / "text.jsonl"), "--context", "16", "--steps", "12", "--d-sae", "48", "--k", "6"])
+    assert stop.value.code == 0
+    return out / "set"
+
+
+def language(folder: Path, trained: Path, target: str, *, prompt: str = PROMPT) -> tuple[str, ...]:
+    """Arguments of a trace."""
+    return "--model", str(folder / "tiny"), "--dictionaries", str(trained), "--prompt", prompt, "--target", target
+
+
+@pytest.mark.parametrize("target", ["logit:mat@5", "logit-mean:mat@5", "feature:L1M/3@4", "feature:L1A/7@6", "attention:L1H3@6,2"])
+def test_language_models_are_traced_alike(
+    target: str, folder: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = tmp_path / "out.json"
+    code, out, err = run(capsys, *language(folder, trained, target), "--json", "--graph", str(graph))
+    assert code == 0, err
+    found, document = json.loads(out), json.loads(graph.read_text())
+    assert abs(found["residual"]) < 1e-3
+    jsonschema.validate(document, schema())
+    assert (document["metadata"]["scan"], document["metadata"]["prompt_tokens"]) == ("tiny", PROMPT.split())
+    if target.startswith("logit:"):
+        model = transformers_model("llama").from_pretrained(folder / "tiny")
+        tokens = torch.tensor(tokenizer()(PROMPT).input_ids)
+        with torch.no_grad():
+            expected = model(tokens[None]).logits[0, 4, tokenizer().convert_tokens_to_ids("mat")]
+        assert found["value"] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_the_first_position_stays_whole(folder: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its dictionaries were not trained there, and say so."""
+    graph = tmp_path / "out.json"
+    code, _, err = run(capsys, *language(folder, trained, "attention:L1H3@2,1"), "--graph", str(graph))
+    assert code == 0, err
+    ids = {node["node_id"] for node in json.loads(graph.read_text())["nodes"]}
+    assert {name.rsplit("@")[1] for name in ids if name.startswith("L0M/")} == {"2"}
+
+
+def test_language_sets_are_evaluated(folder: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run_verb(
+        capsys, "dictionaries", "evaluate", "--set", str(trained), "--model", str(folder / "tiny"), "--text",
+        str(folder / "text.jsonl"), "--context", "16", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    found = json.loads(out)
+    assert [row["site"] for row in found["sites"]] == ["L0M", "L1A", "L1M"]
+    assert all(0 < row["l0"] <= 6 for row in found["sites"])
+    assert {"loss", "spliced_loss", "zeroed_loss"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("target", "prompt", "says"),
+    [
+        ("feature:L7M/3@2", PROMPT, "site L7M has no dictionary here; sites with one: L0M, L1A, L1M"),
+        ("feature:L0M/99@2", PROMPT, "its features are 0 .. 47"),
+        ("logit:cat sat@2", PROMPT, "'cat sat' is 2 tokens of this model ('cat', 'sat')"),
+        ("logit:Paris@2", PROMPT, "'Paris' is no token of this model"),
+        ("logit:mat@7", PROMPT, "positions are 1 .. 6"),
+        ("mat", PROMPT, "accepted are logit: Paris@5"),
+        ("logit:mat@1", " the cat" * 33, "the prompt has 66 tokens; tiny reads 1 .. 64"),
+        ("logit:mat@1", " ", "the prompt has 0 tokens"),
+    ],
+)
+def test_mistakes_about_language_models_are_one_line(
+    target: str, prompt: str, says: str, folder: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *language(folder, trained, target, prompt=prompt))
+    assert (code, out) == (2, "")
+    assert says in err and err.count("\n") == 1
+
+
+def test_models_and_folders_that_do_not_fit_are_one_line(
+    folder: Path, trained: Path, dictionaries: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import transformers
+
+    config = transformers.OPTConfig(vocab_size=50, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, ffn_dim=48, word_embed_proj_dim=32)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "opt")
+    tokenizer().save_pretrained(tmp_path / "opt")
+    capsys.readouterr()
+    cases = [
+        (folder / "tiny", dictionaries, "is a dictionary of ''"),
+        (folder / "tiny", tmp_path / "absent", "is no folder"),
+        (folder / "tiny", folder / "tiny", "holds no dictionary"),
+        (tmp_path / "opt", trained, "'opt' models cannot be traced; the tracer reads gpt2"),
+        (tmp_path / "absent", trained, "there is no model"),
+    ]
+    for site, width in (("L0A", 128), ("L5M", 32)):
+        found = TopKDictionary({"architecture": "topk", "d_in": width, "d_sae": 64, "k": 8, "apply_b_dec_to_input": True,
+                                "metadata": {"hook_name": f"blocks.{site[1]}.hook_{'attn' if site[2] == 'A' else 'mlp'}_out"}})
+        DictionarySet({site: found}).save(tmp_path / site)
+    cases.append((folder / "tiny", tmp_path / "L0A", "dictionary 'L0A' reads 128 and writes 128 dimensions; this model has 32"))
+    cases.append((folder / "tiny", tmp_path / "L5M", "dictionary 'L5M' fits no site of this model; its sites are L0A .. L1M"))
+    for model, sets, says in cases:
+        code, out, err = run(capsys, "--model", str(model), "--dictionaries", str(sets), "--prompt", PROMPT, "--target", "logit:mat@2")
+        assert (code, out) == (2, "")
+        assert says in err and err.count("\n") == 1, err
