@@ -24,9 +24,9 @@ from interp.othello.games import Games, random_games, squares_of, unpack
 from interp.othello.notation import SQUARE_OF_TOKEN, TOKEN_OF_SQUARE, square_name
 from interp.runs.atomic import write_json
 
-GAMES, SEED, PLIES = 40, 5, (12, 16, 20, 24)
+GAMES, SEED, PLIES = 12, 5, (14, 20, 26)
 """Games searched, their stream, and the numbers of moves after which positions are looked at."""
-FLIP_GAMES = 300
+FLIP_GAMES = 60
 
 
 class Position(NamedTuple):
@@ -72,7 +72,7 @@ def legality(lab: OthelloLab, games: Games, set_name: str) -> dict[str, Any]:
     return _entry(f"Legality: why {square_name(square)} may be played at move {place.ply + 1}", about, screen)
 
 
-def flip(lab: OthelloLab, games: Games, set_name: str, *, sites: Sequence[str] = ("L0M", "L1M", "L2M")) -> dict[str, Any]:
+def flip(lab: OthelloLab, games: Games, set_name: str, *, sites: Sequence[str] = ("L0M", "L1M")) -> dict[str, Any]:
     """The best detector of a turned square in an early MLP, at a move where it is strong."""
     sample = random_games(FLIP_GAMES, seed=SEED + 1, split="test")
     dictionaries = lab.dictionaries(set_name)

@@ -56,6 +56,7 @@ class OthelloLab:
             )
         self.dictionaries = cache(load_set)
         self.decomposed = lru_cache(32)(self._decompose)
+        self._cards = lru_cache(256)(self._card)
 
     @cached_property
     def features(self) -> int:
@@ -202,6 +203,9 @@ class OthelloLab:
 
     def card(self, set_name: str, site: str, index: int) -> Card | None:
         """The stored card; without cards, what the weights alone say of a feature: which logits it writes for."""
+        return self._cards(set_name, site, index)
+
+    def _card(self, set_name: str, site: str, index: int) -> Card | None:
         width = self.dictionaries(set_name)[site].W_dec.shape[0]
         if index >= width:
             return None
