@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 ROOT = Path(__file__).parents[1]
 # Without these a container's Chromium does not start, or draws no WebGL.
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
+_STREAMLIT = str(Path(sys.executable).with_name("streamlit"))
 _READY = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
@@ -29,14 +30,14 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(script: Path, *, timeout: float = 120.0) -> Iterator[Served]:
-    """Serve a Streamlit script on a free port. Raises TimeoutError if it does not answer in time."""
+def served(script: Path, *, folder: Path = ROOT, timeout: float = 120.0) -> Iterator[Served]:
+    """Serve a Streamlit script on a free port, from a working folder. Raises TimeoutError if it does not answer in time."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
     began = time.perf_counter()
-    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", str(script), *options], cwd=ROOT)
+    server = subprocess.Popen([_STREAMLIT, "run", str(script), *options], cwd=folder)
     try:
         url = f"http://127.0.0.1:{port}"
         while not _answers(f"{url}/_stcore/health"):

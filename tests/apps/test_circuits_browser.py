@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.browser import Visit, served, visit
+from benchmarks.browser import ROOT, Visit, served, visit
 
 pytestmark = pytest.mark.browser
 SCRIPT = Path(__file__).parent / "on_random_lab.py"
@@ -115,6 +115,14 @@ def test_bad_link_shows_a_box_and_a_circuit(url: str) -> None:
     with visit() as opened:
         go(opened, f"{url}/?moves=f5f5&pins=<script>")
         assert opened.page.locator('[data-testid="stAlert"]').count() == 2
+
+
+def test_the_app_itself_starts_from_any_folder_and_says_what_it_lacks(tmp_path: Path) -> None:
+    with served(ROOT / "apps" / "circuits.py", folder=tmp_path) as server, visit() as opened:
+        opened.page.goto(server.url)
+        opened.page.locator(f'{NODE}, [data-testid="stAlert"]').first.wait_for(timeout=90_000)
+        opened.wait_ready()
+        assert opened.page.locator('[data-testid="stException"]').count() == 0 and not opened.strangers
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
