@@ -19,7 +19,7 @@ from interp.circuits.attention_pairs import attention_pairs, key_weights, score_
 from interp.circuits.attribution import attribute
 from interp.circuits.decomposition import Decomposition
 from interp.circuits.naming import find_sources
-from interp.circuits.readouts import pre_activations_of
+from interp.circuits.readouts import pre_activations_of, token_weights
 from interp.circuits.targets import AttentionTarget, LogitTarget, Target
 from interp.models.network import Edits, Freezable
 from interp.models.record import Record
@@ -86,9 +86,7 @@ def edited_run(
 def value_in(d: Decomposition, record: Record, target: Target) -> Float[Tensor, "*batch"]:
     """The target's value in a run, with the dictionaries of `d`."""
     if isinstance(target, LogitTarget):
-        logits = record.logits[..., target.position, :]
-        centre = logits[..., list(target.minus_mean_of)].mean(-1) if target.minus_mean_of else 0.0
-        return logits[..., target.token] - centre
+        return record.logits[..., target.position, :] @ token_weights(d, target)
     if isinstance(target, AttentionTarget):
         return score_of(record, key_weights(d, target), target)
     device = d.record.tokens.device

@@ -46,17 +46,22 @@ class Readouts(NamedTuple):
 def logit_readout(d: Decomposition, target: LogitTarget) -> Readouts:
     """Readout of one logit."""
     network, i = d.network, target.position
-    direction, bias = network.unembedding[:, target.token], network.unembedding_bias[target.token]
-    value = d.record.logits[i, target.token]
-    if target.minus_mean_of:
-        others = list(target.minus_mean_of)
-        direction = direction - network.unembedding[:, others].mean(-1)
-        bias = bias - network.unembedding_bias[others].mean()
-        value = value - d.record.logits[i, others].mean()
+    weights = token_weights(d, target)
+    direction, bias = network.unembedding @ weights, network.unembedding_bias @ weights
+    value = d.record.logits[i] @ weights
     read = network.norm_final.transpose(direction, d.record.final_scale[i])
     biases = {"b_ln": (network.norm_final.bias @ direction)[None], "b_U": bias[None]}
     one = torch.zeros(1, dtype=torch.int64, device=read.device)
     return Readouts(len(network.sites), one, one + i, read[None], biases, value[None])
+
+
+def token_weights(d: Decomposition, target: LogitTarget) -> Float[Tensor, " vocab"]:
+    """Factors on the logits that make up the target; as a vector, since a mean may be over a whole vocabulary."""
+    weights = torch.zeros_like(d.network.unembedding_bias)
+    if target.minus_mean_of:
+        weights[list(target.minus_mean_of)] = -1 / len(target.minus_mean_of)
+    weights[target.token] += 1
+    return weights
 
 
 def feature_readouts(d: Decomposition, targets: Sequence[FeatureTarget]) -> Readouts:

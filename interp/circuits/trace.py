@@ -15,19 +15,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from interp.circuits.attribution import Row, attribute, contributions
+from interp.circuits.attribution import Row, attribute, contributions, readout
 from interp.circuits.decomposition import Decomposition
 from interp.circuits.graph import Graph, prune
 from interp.circuits.naming import BIAS_ID, describe
-from interp.circuits.readouts import feature_readouts
+from interp.circuits.readouts import Readouts, feature_readouts
 from interp.circuits.sources import Kind
 from interp.circuits.targets import FeatureTarget, Target
+
+_HELD = 2**26
+"""Numbers held in rows at most: a quarter of a gigabyte in float32."""
 
 
 @dataclass(frozen=True)
@@ -56,43 +60,57 @@ def trace(d: Decomposition, target: Target, *, pruning: Pruning | None = None) -
     return prune(graph, nodes=pruning.nodes, edges=pruning.edges, max_nodes=pruning.max_nodes)
 
 
+class _Batch(NamedTuple):
+    """Targets that were attributed together."""
+
+    sources: Tensor
+    """Source numbers of a site's features; -1 for the root."""
+    flow: Tensor
+    """Influence of each target a unit of |contribution| to it."""
+    bias: Tensor
+    rows: Tensor | None
+    """None where rows would fill the memory: those of the nodes that stay are then made again."""
+
+
 @dataclass
 class _Expansion:
-    """Influence of every source and of the constants, and the rows of all expanded targets."""
+    """Influence of every source and of the constants, and what was expanded."""
 
     influence: Tensor
     bias_influence: float
-    targets: list[Tensor]
-    """Source numbers of expanded targets, batch by batch; -1 for the root."""
-    rows: list[Tensor]
-    biases: list[Tensor]
+    batches: list[_Batch]
 
-    def add(self, sources: Tensor, rows: Tensor, bias: Tensor, influence: Tensor) -> None:
-        """Record a batch of rows and pass the targets' influence on to their inputs."""
-        total = (rows.abs().sum(1) + bias.abs()).clamp_min(1e-30)
-        self.influence += (influence / total) @ rows.abs()
-        self.bias_influence += float((influence / total) @ bias.abs())
-        self.targets.append(sources)
-        self.rows.append(rows)
-        self.biases.append(bias)
+    def add(self, sources: Tensor, readouts: Readouts, rows: Tensor, influence: Tensor) -> None:
+        """Pass the influence of some targets on to their inputs."""
+        sizes, bias = rows.abs(), torch.stack(list(readouts.biases.values())).sum(0)
+        flow = influence / (sizes.sum(1) + bias.abs()).clamp_min(1e-30)
+        self.influence += flow @ sizes
+        self.bias_influence += float(flow @ bias.abs())
+        held = sum(batch.rows.numel() for batch in self.batches if batch.rows is not None)
+        self.batches.append(_Batch(sources, flow, bias, rows if held + rows.numel() <= _HELD else None))
+
+
+def _readouts(d: Decomposition, root: Row, sources: Tensor) -> Readouts:
+    """Readouts of the root, or of features of one site."""
+    if int(sources[0]) < 0:
+        return readout(d, root.target)
+    site = d.network.sites[int(d.sources.order[sources[0]]) - 1]
+    places = zip(d.sources.index[sources].tolist(), d.sources.position[sources].tolist(), strict=True)
+    return feature_readouts(d, [FeatureTarget(site, index, position) for index, position in places])
 
 
 def _expand(d: Decomposition, root: Row, pruning: Pruning) -> _Expansion:
-    expansion = _Expansion(torch.zeros_like(root.contributions), 0.0, [], [], [])
-    bias = root.contributions.new_tensor([sum(root.biases.values())])
-    expansion.add(torch.tensor([-1], device=bias.device), root.contributions[None], bias, torch.ones_like(bias))
+    expansion = _Expansion(torch.zeros_like(root.contributions), 0.0, [])
+    top = torch.full_like(d.sources.order[:1], -1)
+    expansion.add(top, _readouts(d, root, top), root.contributions[None], torch.ones_like(root.contributions[:1]))
     is_feature = d.sources.kind == Kind.FEATURE
     for order in range(len(d.network.sites), 0, -1):
         here = (is_feature & (d.sources.order == order) & (expansion.influence >= pruning.expand)).nonzero()[:, 0]
         if not len(here):
             continue
-        largest = expansion.influence[here].topk(min(pruning.max_per_site, len(here))).indices
-        here = here[largest]
-        site = d.network.sites[order - 1]
-        places = zip(d.sources.index[here].tolist(), d.sources.position[here].tolist(), strict=True)
-        readouts = feature_readouts(d, [FeatureTarget(site, index, position) for index, position in places])
-        bias = torch.stack(list(readouts.biases.values())).sum(0)
-        expansion.add(here, contributions(d, readouts), bias, expansion.influence[here])
+        here = here[expansion.influence[here].topk(min(pruning.max_per_site, len(here))).indices]
+        readouts = _readouts(d, root, here)
+        expansion.add(here, readouts, contributions(d, readouts), expansion.influence[here])
     return expansion
 
 
@@ -103,22 +121,23 @@ def _assemble(d: Decomposition, root: Row, expansion: _Expansion, pruning: Pruni
     number = torch.full((len(expansion.influence) + 1,), -1, device=sources.device)
     number[sources] = torch.arange(1, count + 1, device=sources.device)
     number[-1] = 0  # the root's source number is -1
-    targets, rows = torch.cat(expansion.targets), torch.cat(expansion.rows)
-    bias = torch.cat(expansion.biases)
-    upper = number[targets]
-    share = torch.cat([torch.ones_like(bias[:1]), expansion.influence[targets[1:]]])
-    share = share / (rows.abs().sum(1) + bias.abs()).clamp_min(1e-30)
-    weights = torch.cat([rows[:, sources], bias[:, None]], 1)[upper >= 0]
-    share, upper = share[upper >= 0], upper[upper >= 0]
-    row, column = weights.nonzero(as_tuple=True)
-    weight = weights[row, column]
+    edges = [_edges(d, root, batch, number, sources) for batch in expansion.batches]
+    source, target, weight, influence = (torch.cat(column).cpu().numpy() for column in zip(*edges, strict=True))
     nodes = _node_table(d, root, expansion, sources)
-    arrays = (column + 1, upper[row], weight, weight.abs() * share[row])
-    source, target, weight_of, influence = (array.cpu().numpy() for array in arrays)
     seconds = time.perf_counter() - began
-    return Graph(
-        root.target.text, root.value, root.sums, root.residual, nodes, source, target, weight_of, influence, seconds
-    )
+    return Graph(root.target.text, root.value, root.sums, root.residual, nodes, source, target, weight, influence, seconds)
+
+
+def _edges(
+    d: Decomposition, root: Row, batch: _Batch, number: Tensor, sources: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Lower and upper node, weight and influence of the edges from `sources` and the constants to those that are nodes."""
+    rows = contributions(d, _readouts(d, root, batch.sources)) if batch.rows is None else batch.rows
+    weights = torch.cat([rows[:, sources], batch.bias[:, None]], 1)
+    upper = number[batch.sources]
+    row, column = (weights * (upper >= 0)[:, None]).nonzero(as_tuple=True)
+    weight = weights[row, column]
+    return column + 1, upper[row], weight, weight.abs() * batch.flow[row]
 
 
 def _node_table(d: Decomposition, root: Row, expansion: _Expansion, sources: Tensor) -> pd.DataFrame:

@@ -34,6 +34,15 @@ def test_unpruned_edges_are_the_rows(target: Target) -> None:
         assert edges[edges["target"] == node]["weight"].sum() == pytest.approx(row.value, rel=1e-3, abs=1e-3)
 
 
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.text)
+def test_rows_made_again_give_the_same_graph(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with prompts so long that rows are not held."""
+    kept = trace(D, target)
+    monkeypatch.setattr("interp.circuits.trace._HELD", 0)
+    again = trace(D, target)
+    assert again.nodes.equals(kept.nodes) and again.edge_frame().equals(kept.edge_frame())
+
+
 def test_influence_equals_the_power_series() -> None:
     """Circuit-tracer's definition: powers of the row-normalised |adjacency|, from the target."""
     graph = trace(D, TARGETS[0], pruning=EVERYTHING)
