@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 import torch
 
@@ -10,16 +11,27 @@ from interp.runs.errors import UserError
 
 
 def resolve(device: str = "auto") -> torch.device:
-    """The device named by `device`; "auto" prefers CUDA, then CPU. Raises UserError for a device that is absent."""
+    """The device named by `device`; "auto" prefers CUDA, then CPU. Raises UserError for a device that is absent.
+
+    Under torchrun this joins the processes (gloo on CPU, nccl on CUDA), and "cuda" is the device of this process.
+    """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         resolved = torch.device(device)
     except RuntimeError:
         raise UserError(f"unknown device '{device}': accepted are auto, cpu, cuda, cuda:0, ...") from None
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"device '{device}' was asked for but this machine has no CUDA device; use cpu or auto")
-    return resolved
+    return _joined(resolved) if "LOCAL_RANK" in os.environ else resolved
+
+
+def _joined(device: torch.device) -> torch.device:
+    from accelerate import PartialState
+
+    # accelerate has one state a process, made by the first call: without cpu=True it takes CPU processes for strangers.
+    state = PartialState(cpu=device.type == "cpu")
+    return state.device if device.index is None else device
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:

@@ -3,6 +3,7 @@
     runs/<name>/manifest.json            config, seed, command, versions, git revision, status, results
     runs/<name>/metrics.jsonl            one JSON object a line, each with its `step`
     runs/<name>/checkpoint.safetensors   the newest state, replaced atomically
+    runs/<name>/.lock                    whose folder it is now
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from interp.runs.atomic import write_json, write_text
 from interp.runs.errors import UserError
+from interp.runs.lock import acquire, release
 
 _PROLONGABLE = {"steps"}
 
@@ -65,8 +67,9 @@ class Run:
     def open(cls, path: Path, *, config: dict[str, Any], seed: int, primary: bool = True) -> Run:
         """Start a run at `path`, or take up the one that is there.
 
-        Raises UserError if the folder holds a run of another config or seed (its length may differ: a longer run
-        goes on from the state before the decay).
+        Raises UserError if another process is at work there, or the folder holds a run of another config or seed (its
+        length may differ: a longer run goes on from the state before the decay). The folder is this process's until
+        `finish`, or until the process ends.
         """
         existing = path / "manifest.json"
         if existing.exists():
@@ -76,6 +79,8 @@ class Run:
         else:
             started = datetime.now(UTC).isoformat(timespec="seconds")
             run = cls(path, {"config": config, "seed": seed, "command": command_line(), "started": started}, primary)
+        if primary:
+            acquire(path)
         run.manifest |= {"versions": versions(), "git_revision": git_revision(), "status": "running"}
         run._write()
         return run
@@ -118,6 +123,8 @@ class Run:
         self.manifest |= {"status": "complete", "results": results}
         self.manifest["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         self._write()
+        if self.primary:
+            release(self.path)
 
     def _write(self) -> None:
         if self.primary:

@@ -3,7 +3,8 @@
 A `Job` owns a module, its optimizers and its data; the loop owns time: the learning-rate schedule, checkpoints,
 metrics and progress. Data is a function of the step number, so nothing of it needs saving. Gradients are averaged
 over processes explicitly, in one flat all-reduce, because dictionary jobs compute theirs in closed form, outside
-autograd. Start several processes with `torchrun --nproc-per-node N -m interp.cli ...` (gloo on CPU, nccl on GPU).
+autograd. Start several processes with `torchrun --nproc-per-node N -m interp.cli ...` (gloo on CPU, nccl on GPU);
+`interp.runs.device.resolve` joins them, so a job's device comes from there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from interp.runs.atomic import write_tensors
+from interp.runs.estimate import Estimate
 from interp.runs.folder import Run
 from interp.runs.progress import Progress
 from interp.runs.schedule import Schedule
@@ -57,20 +59,22 @@ def fit(job: Job, run: Run, schedule: Schedule, *, log_every: int = 20, evaluate
             group["initial_lr"] = group["lr"]
     start = _resume(job, run, schedule)
     done, total = start * job.units_per_step, schedule.steps * job.units_per_step
-    saved = time.monotonic()
+    saved, estimate = time.monotonic(), Estimate(schedule.steps - start)
     with Progress(total, unit=job.unit, label=run.path.name, start=done, enabled=run.primary) as progress:
         for step in range(start, schedule.steps):
             if step == schedule.decay_start and step > 0:
                 _save(job, run, step, schedule, stable=True)
             metrics = _step(job, step, schedule)
             if step % log_every == 0:
-                run.log(step, {name: float(value) for name, value in metrics.items()})
+                run.log(step, _averaged(metrics))
             if evaluate_every and (step + 1) % evaluate_every == 0 and step + 1 < schedule.steps:
                 run.log(step, job.evaluate())
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 _save(job, run, step + 1, schedule)
                 saved = time.monotonic()
             progress.advance(job.units_per_step, f"loss {float(metrics['loss']):.4f}")
+            if told := estimate.after_step():
+                progress.say(told)
     _save(job, run, schedule.steps, schedule)
     return job.evaluate()
 
@@ -86,6 +90,16 @@ def _step(job: Job, step: int, schedule: Schedule) -> dict[str, float | Tensor]:
         optimizer.step()
     job.after_step(step)
     return metrics
+
+
+def _averaged(metrics: dict[str, float | Tensor]) -> dict[str, float]:
+    """Metrics averaged over processes, each of which saw its share of the data."""
+    own, state = [float(value) for value in metrics.values()], PartialState()
+    if state.num_processes > 1:
+        summed = torch.tensor(own, dtype=torch.float64, device=state.device)
+        torch.distributed.all_reduce(summed)
+        own = (summed / state.num_processes).tolist()
+    return dict(zip(metrics, own, strict=True))
 
 
 def _average_gradients(module: nn.Module) -> None:

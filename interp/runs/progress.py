@@ -56,6 +56,13 @@ class Progress:
         if time.monotonic() - self._printed >= self._interval:
             self._print(note)
 
+    def say(self, text: str) -> None:
+        """Print a line of its own, labelled as the others."""
+        if self._enabled:
+            line = f"{self.label}: {text}"
+            self._stream.write(f"\r{line}\x1b[K\n" if self._stream.isatty() else f"{line}\n")
+            self._stream.flush()
+
     def _print(self, note: str = "") -> None:
         if not self._enabled:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -58,3 +59,10 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     Run.open(tmp_path, config={"batch": 2}, seed=1)
     with pytest.raises(UserError, match=r"batch 2 \(now 3\)"):
         Run.open(tmp_path, config={"batch": 3}, seed=1)
+
+
+def test_an_estimate_is_told_once_from_real_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_in(tmp_path, OthelloJob)
+    told = [line for line in capsys.readouterr().err.splitlines() if "steps left" in line]
+    (line,) = told
+    assert re.search(r": about \d+ s for the 13 steps left, .*; [\d.]+ of [\d.]+ GB of memory$", line)
