@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from interp.cli.output import emit
+from interp.runs.errors import UserError
+
+if TYPE_CHECKING:
+    from interp.othello.transformer import OthelloTransformer
 
 app = typer.Typer(no_args_is_help=True, help="Rules of Othello, and the transformer that learns them.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")]
+Model = Annotated[Path | None, typer.Option(help="A file of `interp othello train`; without it the shipped transformer.")]
+
+
+def _transformer(model: Path | None, device: str) -> OthelloTransformer:
+    from interp.othello.transformer import load, load_shipped
+    from interp.runs.device import resolve
+
+    where = resolve(device)
+    return (load(model) if model else load_shipped()).to(where)
 
 
 @app.command()
@@ -37,7 +50,7 @@ def check(moves: Annotated[str, typer.Option(help='Such as "f5 d6 c3".')], as_js
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Option(help="A file that `interp othello train` wrote.")],
+    model: Model = None,
     games: Annotated[int, typer.Option(min=1)] = 2000,
     seed: int = 7,
     device: Device = "auto",
@@ -45,13 +58,60 @@ def evaluate(
 ) -> None:
     """Measure on unseen games how legal the transformer's first choice and its probability are."""
     from interp.othello.evaluate import evaluate as measure
-    from interp.othello.transformer import load
-    from interp.runs.device import resolve
 
-    where = resolve(device)
-    result = measure(load(model).to(where), games=games, seed=seed, device=where)
+    transformer = _transformer(model, device)
+    result = measure(transformer, games=games, seed=seed, device=transformer.unembed.weight.device)
     text = f"first choice legal {result.legal_top1:.4f}, probability on legal moves {result.legal_mass:.4f}"
     emit(result._asdict(), as_json=as_json, text=text)
+
+
+@app.command()
+def probe(
+    model: Model = None,
+    out: Annotated[Path, typer.Option(help="Run folder; fits that are there go on.")] = Path("runs/probes"),
+    games: Annotated[int, typer.Option(min=1, help="Games to fit to.")] = 12_800,
+    test_games: Annotated[int, typer.Option(min=2, help="Unseen games to measure on.")] = 1000,
+    edits: Annotated[int, typer.Option(min=2, help="Games drawn for each kind of board edit.")] = 500,
+    results: Annotated[Path | None, typer.Option(help="A file to write the report to, as JSON.")] = None,
+    seed: int = 5,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Fit linear probes of the board at every depth, compare them with baselines, and edit the board through them."""
+    from interp.othello.probe_report import as_table, probe_report, write_results
+
+    transformer = _transformer(model, device)
+    _, report = probe_report(transformer, out, games=games, test_games=test_games, edits=edits, seed=seed)
+    if results:
+        write_results(report, results)
+    emit(report.rows(), as_json=as_json, text=as_table(report))
+
+
+@app.command()
+def play(
+    model: Model = None,
+    moves: Annotated[str, typer.Option(help='Moves to begin with, such as "f5 d6 c3".')] = "",
+    you: Annotated[Literal["black", "white", "both"], typer.Option(help="Your side; both moves for both.")] = "black",
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the position as one JSON object, and do not play.")] = False,
+) -> None:
+    """Play against the transformer and see its probability of each move; type `undo` or `quit` in place of a move."""
+    from interp.othello.notation import parse_moves
+    from interp.othello.play import Table, position
+
+    begun, transformer = parse_moves(moves), _transformer(model, device)
+    if as_json:
+        emit(position(transformer, begun)._asdict(), as_json=True, text="")
+        return
+    table = Table(transformer, begun, you=you)
+    typer.echo(table.greeting())
+    while not table.over:
+        try:
+            typer.echo(table.say(input("> ")))
+        except UserError as error:
+            typer.echo(f"interp: {error}", err=True)
+        except EOFError:
+            break
 
 
 @app.command()
@@ -65,24 +125,31 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train the transformer on fresh random games."""
+    from accelerate import PartialState
+
     from training.othello.train import OthelloTraining
     from training.othello.train import train as run
 
     settings = OthelloTraining(steps, batch, decay_share=decay_share, warm_start=warm_start, seed=seed)
     results = run(settings, out, device=device)
-    emit(results, as_json=True, text="")
+    if PartialState().is_main_process:
+        emit(results, as_json=True, text="")
 
 
 @app.command()
 def ship(
-    run: Annotated[Path, typer.Argument(help="Run folder of a finished `interp othello train`.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a finished `interp othello train`, or of `probe`.")],
     half: Annotated[bool, typer.Option(help="Write, and measure, half precision.")] = False,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Make a finished run the transformer that comes with the package, if it knows the rules well enough."""
+    """Make a run's transformer, if it knows the rules well enough, or probes those that come with the package."""
     from training.othello.ship import ship as publish
+    from training.othello.ship import ship_probes
 
+    if (run / "probes.safetensors").exists():
+        emit(ship_probes(run), as_json=as_json, text="shipped: the probes")
+        return
     manifest = publish(run, half=half, device=device)
     measured = manifest["results"]
     legality = f"first choice legal {measured['legal_top1']:.4f}, probability on legal moves {measured['legal_mass']:.4f}"

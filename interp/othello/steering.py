@@ -130,6 +130,7 @@ def edit_errors(
     model: OthelloTransformer, probes: Probes, cases: EditCases, *, alpha: float, layers: Sequence[int] | None = None
 ) -> EditErrors:
     """Errors of the edited prediction and of the null; all layers but the last are edited by default."""
+    cases = EditCases(*(tensor.to(probes.weight.device) for tensor in cases))
     chosen = range(model.config.n_layers - 1) if layers is None else layers
     edited = set_errors(edited_logits(model, probes, cases, alpha=alpha, layers=chosen), cases.legal).double()
     null = set_errors(model(cases.tokens)[:, -1], cases.legal).double()

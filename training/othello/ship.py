@@ -17,6 +17,8 @@ from safetensors import safe_open
 
 from interp.models.card import WEIGHTS, othello_card
 from interp.othello.evaluate import Legality, evaluate
+from interp.othello.probe_report import digest
+from interp.othello.probes import load_probes, save_probes
 from interp.othello.transformer import OthelloTransformer, load, save
 from interp.runs.atomic import write_json, write_text
 from interp.runs.device import resolve
@@ -60,6 +62,21 @@ def ship(run: Path, folder: Path = WEIGHTS, *, half: bool = False, device: str =
     write_json(folder / "manifest.json", shipped)
     write_text(folder / "MODEL_CARD.md", othello_card(folder))
     return shipped
+
+
+def ship_probes(run: Path, folder: Path = WEIGHTS) -> dict[str, Any]:
+    """Copy the probes that `interp othello probe` left in `run` beside the shipped transformer; return their manifest.
+
+    Raises UserError, and leaves `folder` as it is, if they were fitted to another transformer.
+    """
+    probes = load_probes(run / "probes.safetensors")
+    manifest = json.loads((run / "probes.json").read_text())
+    shipped = digest(load(folder / "model.safetensors"))
+    if manifest["transformer"] != shipped:
+        raise UserError(f"the probes in {run} read transformer {manifest['transformer']}, but {shipped} is shipped")
+    save_probes(probes, folder / "probes.safetensors", manifest)
+    write_text(folder / "MODEL_CARD.md", othello_card(folder))
+    return manifest
 
 
 def _refuse_below_bar(run: Path, result: Legality) -> None:
