@@ -62,7 +62,7 @@ def check(
 
 @app.command()
 def card(as_json: AsJson = False) -> None:
-    """Show the card of the Othello transformer that is shipped: data, training, measures, limits."""
-    from interp.models.card import othello_card, read_manifest
+    """Show the cards of what ships: the transformer with its probes, the dictionary sets; training, measures, limits."""
+    from interp.models.card import cards, read_manifest
 
-    emit(read_manifest(), as_json=as_json, text=othello_card())
+    emit(read_manifest(), as_json=as_json, text=cards())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from interp.models.activations import NAMES
@@ -47,18 +48,28 @@ def from_transformers(model: Any) -> Network:
 
     Raises UserError when the architecture is not described here or its logits are not reproduced.
     """
+    network = read_weights(model)
+    with torch.no_grad():
+        tokens = torch.arange(5, device=network.embedding.device) % len(network.embedding)
+        require_logits(model, network.run(tokens).logits, model(tokens[None]).logits[0])
+    return network
+
+
+def read_weights(model: Any) -> Network:
+    """`from_transformers` without a forward pass, for a caller who compares the logits itself."""
     kind = model.config.model_type
     if kind not in _READERS:
         raise UserError(f"'{kind}' models cannot be traced; the tracer reads {', '.join(sorted(_READERS))}")
-    with torch.no_grad():
-        weights = {name.replace("._original_component", ""): value for name, value in model.state_dict().items()}
-        network = _READERS[kind](_Weights(weights), model)
-        tokens = torch.arange(5, device=network.embedding.device) % len(network.embedding)
-        expected = model(tokens[None]).logits[0]
-        gap = (network.run(tokens).logits - expected).abs().max() / expected.abs().max()
+    weights = {name.replace("._original_component", ""): value for name, value in model.state_dict().items()}
+    return _READERS[kind](_Weights(weights), model)
+
+
+def require_logits(model: Any, found: Float[Tensor, "pos vocab"], expected: Float[Tensor, "pos vocab"]) -> None:
+    """Raise UserError if a `Network`'s logits are not those of the model that it was read from."""
+    gap = (found - expected).abs().max() / expected.abs().max()
     if not gap < _TOLERANCE:
+        kind = model.config.model_type
         raise UserError(f"this '{kind}' model computes something else than its family: logits differ by {gap:.1%}")
-    return network
 
 
 class _Weights(dict[str, Tensor]):

@@ -4,6 +4,7 @@
 2. Attention is what we recompute: the softmax of scores built from the weights alone (norms, rotary positions and
    grouped keys included) equals the pattern that the model used. Score hooks are not read: some adapters fire them
    after the softmax.
+3. The logits of the same recomputation are the model's.
 
 Deviations are relative to the largest entry of the stream; patterns are compared as they are.
 """
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from interp.models.network import Network
+from interp.models.adapters import read_weights, require_logits
+from interp.models.record import Record
 from interp.runs.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,11 +40,14 @@ class SelfCheck(NamedTuple):
 @torch.no_grad()
 def self_check(bridge: TransformerBridge, name: str) -> SelfCheck:
     """Measure both deviations. Raises UserError if one exceeds TOLERANCE, or the architecture is not described here."""
-    network = Network.from_bridge(bridge)
+    network = read_weights(bridge.original_model)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(len(network.embedding), (_POSITIONS,), generator=generator).to(network.embedding.device)
-    _, cache = bridge.run_with_cache(tokens[None], names_filter=lambda hook: hook.endswith((*_STREAM, "hook_pattern")))
-    check = SelfCheck(_residual_gap(cache, len(network.layers)), _pattern_gap(cache, network, tokens))
+    logits, cache = bridge.run_with_cache(
+        tokens[None], names_filter=lambda hook: hook.endswith((*_STREAM, "hook_pattern"))
+    )
+    record = network.run(tokens)
+    check = SelfCheck(_residual_gap(cache, len(network.layers)), _pattern_gap(cache, record))
     if not check.residual < TOLERANCE:
         raise UserError(
             f"'{name}' cannot be taken apart: layer inputs plus attention and MLP outputs miss the layer outputs "
@@ -53,6 +58,7 @@ def self_check(bridge: TransformerBridge, name: str) -> SelfCheck:
             f"'{name}' attends in a way that its weights do not explain to us: recomputed attention probabilities are "
             f"off by up to {check.pattern:.3f}; accepted are softmax attention with learned or rotary positions"
         )
+    require_logits(bridge.original_model, record.logits, logits[0].float())
     return check
 
 
@@ -64,10 +70,9 @@ def _residual_gap(cache: Any, n_layers: int) -> float:
     return float(torch.stack(gaps).max())
 
 
-def _pattern_gap(cache: Any, network: Network, tokens: torch.Tensor) -> float:
-    layers = network.run(tokens).layers
+def _pattern_gap(cache: Any, record: Record) -> float:
     gaps = [
-        (layers[layer].pattern - cache[f"blocks.{layer}.attn.hook_pattern"][0].float()).abs().max()
-        for layer in range(len(layers))
+        (layer.pattern - cache[f"blocks.{index}.attn.hook_pattern"][0].float()).abs().max()
+        for index, layer in enumerate(record.layers)
     ]
     return float(torch.stack(gaps).max())

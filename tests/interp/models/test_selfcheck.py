@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from interp.models import selfcheck
 from interp.models.network import Network
 from interp.models.rotary import Rotary
 from interp.models.selfcheck import TOLERANCE, self_check
@@ -46,8 +47,17 @@ def _unscaled(network: Network) -> Network:
 def test_a_wrong_reading_of_attention_is_refused(mistake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bridge = bridge_of("llama")
     misread = mistake(Network.from_bridge(bridge))
-    monkeypatch.setattr(Network, "from_bridge", lambda bridge: misread)
+    monkeypatch.setattr(selfcheck, "read_weights", lambda model: misread)
     with pytest.raises(UserError, match="'m' attends in a way that its weights do not explain"):
+        self_check(bridge, "m")
+
+
+def test_a_wrong_unembedding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge = bridge_of("llama")
+    network = Network.from_bridge(bridge)
+    misread = replace(network, unembedding=network.unembedding.flip(1))
+    monkeypatch.setattr(selfcheck, "read_weights", lambda model: misread)
+    with pytest.raises(UserError, match="'llama' model computes something else than its family: logits differ"):
         self_check(bridge, "m")
 
 
