@@ -34,3 +34,24 @@ def test_children_are_refused(attempt: str) -> None:
 def test_children_reach_loopback() -> None:
     code = "import socket; s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname())"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", _ATTEMPTS)
+def test_notebook_kernels_are_refused(attempt: str) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"import socket\n{attempt}")])
+    with pytest.raises(CellExecutionError, match="tests may not reach the network"):
+        NotebookClient(notebook, kernel_name="python3").execute()
+
+
+@pytest.mark.slow
+def test_notebook_kernels_reach_loopback() -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    code = "import socket; s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname())"
+    NotebookClient(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), kernel_name="python3").execute()

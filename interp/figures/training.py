@@ -18,7 +18,10 @@ def training_curves(frame: pd.DataFrame, *, title: str = "", log_y: bool = False
 
 
 def probe_accuracy(frame: pd.DataFrame, *, title: str = "") -> go.Figure:
-    """Accuracy (`accuracy`, 0..1) of board probes by `layer`, a line a `probe` (trained, random weights, majority)."""
+    """Accuracy (`accuracy`, 0..1) of board probes by `layer`, a line a `probe` (trained, random weights, majority).
+
+    Columns `low` and `high`, if there, are drawn as error bars.
+    """
     figure = _lines(
         require(frame, "layer", "accuracy", "probe"), "layer", "accuracy", "probe", mode="lines+markers"
     )
@@ -42,7 +45,8 @@ def _lines(frame: pd.DataFrame, x: str, y: str, series: str, *, mode: str) -> go
     figure = go.Figure()
     for colour, (name, group) in zip(SERIES * 9, frame.groupby(series, sort=False), strict=False):
         group = group.sort_values(x)
-        figure.add_trace(
-            go.Scatter(x=group[x], y=group[y], mode=mode, name=str(name), line={"color": colour})
-        )
+        line = go.Scatter(x=group[x], y=group[y], mode=mode, name=str(name), line={"color": colour})
+        if {"low", "high"} <= set(group.columns):
+            line.error_y = {"array": group["high"] - group[y], "arrayminus": group[y] - group["low"], "thickness": 1}
+        figure.add_trace(line)
     return figure
