@@ -38,10 +38,11 @@ def train(
     windows: Annotated[int, typer.Option(min=1, help="For language models: windows of text a step.")] = 4,
     steps: Annotated[int | None, typer.Option(min=10, help="6600, of language models 400; more prolongs a run.")] = None,
     d_sae: Annotated[int, typer.Option(min=16, help="Features a site.")] = 1024,
-    games: Annotated[int, typer.Option(min=1, help="Games a step, 59 positions each.")] = 128,
+    games: Annotated[int, typer.Option(min=1, help="Games a step, 59 positions each.")] = 32,
     k: Annotated[int, typer.Option(min=1, help="Active features a position (kind l1 has none to set).")] = 32,
     l1: Annotated[float, typer.Option(min=0, help="Weight of kind l1's penalty on unit-variance activations.")] = 0.5,
     lr: Annotated[float, typer.Option(min=0, help="Peak learning rate of Adam.")] = 2e-3,
+    warm_start: Annotated[str, typer.Option(help="A set to begin from; take another --seed for fresh games.")] = "",
     seed: int = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")] = "auto",
 ) -> None:
@@ -50,6 +51,7 @@ def train(
     from interp.dictionaries.train import train as run
 
     shared: dict[str, Any] = {"kind": kind, "d_sae": d_sae, "k": k, "l1": l1, "lr": lr, "seed": seed}
+    shared |= {"warm_start": warm_start}
     shared |= {"steps": steps} if steps else {}
     shared |= {"resample_every": 0} if kind == "l1" else {}
     if model is not None and _is_language(model):
@@ -145,6 +147,19 @@ def features(
     columns = ("site", "index", "label", "f1_held_out", "frequency", "maximum")
     found = [{name: getattr(card, name) for name in columns} for card in Cards(path).search(search, limit=limit)]
     emit({"features": found}, as_json=as_json, text=_table(found) if found else f"no feature's label has '{search}'")
+
+
+@app.command("ship")
+def ship_set(
+    run: Annotated[Path, typer.Argument(help="Run folder of a finished `interp dictionaries train`.")],
+    name: Annotated[str, typer.Option(help="Under which the set is found.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a run's set one of those that come with the package: evaluated, with a manifest, without cards."""
+    from interp.dictionaries.ship import ship
+
+    manifest = ship(run, name, probes=_probes(None))
+    emit(manifest, as_json=as_json, text=f"shipped; its cards: interp dictionaries features --set {name}")
 
 
 def _is_language(model: str) -> bool:

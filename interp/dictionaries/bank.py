@@ -11,6 +11,7 @@ renormalised after it (He et al. 2024, arXiv 2402.12201, section B3 of our notes
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -153,6 +154,16 @@ class Bank(nn.Module):
             "b_dec": self.decoder_bias[site] / scale,
             "threshold": self.threshold[site] / scale,
         }
+
+    @torch.no_grad()
+    def unfold(self, site: int, tensors: Mapping[str, Tensor]) -> None:
+        """Take over one site's dictionary from what `folded` gave, in this bank's scales; a missing threshold is zero."""
+        scale, input_scale = self.scale[site], self.input_scale[site]
+        self.encoder[site] = tensors["W_enc"].T * (scale / input_scale)
+        self.encoder_bias[site] = tensors["b_enc"] * scale + self.encoder[site] @ self.input_centre[site] * input_scale
+        self.decoder[site] = tensors["W_dec"]
+        self.decoder_bias[site] = tensors["b_dec"] * scale
+        self.threshold[site] = tensors["threshold"] * scale if "threshold" in tensors else 0
 
 
 def _spread(x: Float[Tensor, "site row d_in"]) -> Float[Tensor, " site"]:

@@ -20,7 +20,7 @@ from interp.dictionaries.bank import Bank
 from interp.dictionaries.base import Dictionary
 from interp.dictionaries.kinds import KINDS
 from interp.dictionaries.revival import resample
-from interp.dictionaries.sets import DictionarySet
+from interp.dictionaries.sets import DictionarySet, load_set
 from interp.runs.errors import UserError
 from interp.runs.loop import Job
 from interp.runs.schedule import Schedule
@@ -37,7 +37,7 @@ class Recipe:
 
     kind: str = "topk"
     """One of `interp.dictionaries.kinds.KINDS`."""
-    steps: int = 6_600
+    steps: int = 26_400
     _: KW_ONLY
     d_sae: int = 1024
     k: int = 32
@@ -51,6 +51,8 @@ class Recipe:
     """Steps between revivals of dead features; 0 for none, as (it seems) in the paper."""
     dead_after: int = 500_000
     """Positions without firing after which a feature counts as dead."""
+    warm_start: str = ""
+    """Folder of a set of the same kind to begin from; the optimizer begins afresh. Empty: random directions."""
     seed: int = 2
 
     def __post_init__(self) -> None:
@@ -86,7 +88,18 @@ class DictionaryJob(Job):
         generator = torch.Generator().manual_seed(settings.seed)
         self.module = Bank(len(self.sites), d_model, settings.d_sae, generator=generator).to(device)
         self.module.fit(*self._stream(0, sample), self.objective)
+        if settings.warm_start:
+            self._begin_from(load_set(settings.warm_start))
         self.optimizers = [self._optimizer()]
+
+    def _begin_from(self, dictionaries: DictionarySet) -> None:
+        shape = (self.d_model, self.settings.d_sae)
+        for number, site in enumerate(self.sites):
+            found = dictionaries.get(site)
+            if type(found) is not self.kind.dictionary or found.W_enc.shape != shape:
+                wanted = f"a {self.kind.dictionary.architecture} dictionary of {shape[1]} features at {site}"
+                raise UserError(f"{self.settings.warm_start} cannot be begun from: it has not {wanted}")
+            self.module.unfold(number, found.state_dict())
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """Adam; thresholds move faster, for their start is several units from where they end."""

@@ -9,7 +9,7 @@ from interp.dictionaries.base import Dictionary
 from interp.dictionaries.saelens import load_dictionary, save_dictionary
 from interp.runs.errors import UserError
 
-_SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parent / "weights"
 
 
 class DictionarySet(Mapping[str, Dictionary]):
@@ -39,12 +39,12 @@ def _order(site: str) -> tuple[int, str]:
 
 def shipped_sets() -> list[str]:
     """Names of the sets that come with the package."""
-    return sorted(folder.name for folder in _SHIPPED.glob("*") if folder.is_dir())
+    return sorted(folder.name for folder in SHIPPED.glob("*") if folder.is_dir())
 
 
 def set_folder(name_or_path: str | Path) -> Path:
     """The folder of a shipped set, or the given one."""
-    return _SHIPPED / name_or_path if str(name_or_path) in shipped_sets() else Path(name_or_path)
+    return SHIPPED / name_or_path if str(name_or_path) in shipped_sets() else Path(name_or_path)
 
 
 def load_set(name_or_path: str | Path) -> DictionarySet:

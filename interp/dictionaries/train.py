@@ -31,8 +31,8 @@ _SAMPLE_GAMES = 200
 class DictionaryTraining(Recipe):
     """Settings of one run."""
 
-    games: int = 128
-    """Games a step, over all processes; each gives 59 positions."""
+    games: int = 32
+    """Games a step, over all processes; each gives 59 positions. Small steps learn more from a game than large ones."""
 
 
 class OthelloDictionaryJob(DictionaryJob):

@@ -23,6 +23,8 @@ from interp.runs.errors import UserError
 
 Edit = Callable[[Tensor], Tensor]
 
+SHIPPED = Path(__file__).parent / "weights" / "model.safetensors"
+
 
 @dataclass(frozen=True)
 class OthelloConfig:
@@ -168,4 +170,4 @@ def load(path: Path) -> OthelloTransformer:
 
 def load_shipped() -> OthelloTransformer:
     """The trained transformer that comes with the package."""
-    return load(Path(__file__).parent / "weights" / "model.safetensors")
+    return load(SHIPPED)

@@ -1,0 +1,49 @@
+"""From a finished run to a set that comes with the package, with a manifest that says how it came about.
+
+The manifest names the transformer whose activations the set was trained on (hash of its weights), so that a set is
+never used with another one unnoticed, and holds the evaluation of the very files that ship.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from interp.dictionaries.evaluate import evaluate_set
+from interp.dictionaries.sets import SHIPPED, load_set
+from interp.othello.games import PLIES
+from interp.othello.probes import Probes
+from interp.othello.transformer import SHIPPED as TRANSFORMER
+from interp.othello.transformer import load
+from interp.runs.atomic import sha256, write_json
+from interp.runs.errors import UserError
+from interp.runs.folder import read_manifest
+
+_COPIED = ("config", "seed", "command", "started", "finished", "versions", "git_revision")
+
+
+def ship(
+    run: Path, name: str, *, games: int = 200, seed: int = 7, probes: Probes | None = None, folder: Path = SHIPPED
+) -> dict[str, Any]:
+    """Copy the set of `run` to the package under `name`, evaluate it on unseen games, and return its manifest.
+
+    Raises UserError, and writes nothing, if the run is not finished or holds no set of the shipped transformer.
+    """
+    manifest = read_manifest(run)
+    if manifest.get("status") != "complete":
+        raise UserError(f"{run} is not finished: its status is '{manifest.get('status')}', shipped are complete runs")
+    dictionaries = load_set(run / "set")
+    result = evaluate_set(load(TRANSFORMER), dictionaries, games=games, seed=seed, probes=probes)
+    place = folder / name
+    dictionaries.save(place)
+    config = manifest["config"]
+    shipped = {
+        **{key: manifest[key] for key in _COPIED if key in manifest},
+        "positions": config["steps"] * config["games"] * (PLIES - 1),
+        "transformer": sha256(TRANSFORMER),
+        "sha256": {site: sha256(place / site / "sae_weights.safetensors") for site in dictionaries},
+        "results": {"games": games, "seed": seed, **result._asdict()},
+    }
+    write_json(place / "manifest.json", shipped)
+    return shipped
+
