@@ -20,6 +20,7 @@ from interp.circuits.decomposition import Decomposition
 from interp.circuits.readouts import feature_readouts
 from interp.circuits.sources import Kind, SparseDictionary, activations
 from interp.circuits.targets import FeatureTarget, LogitTarget
+from interp.dictionaries.labels import THRESHOLDS
 from interp.models.network import Network
 from interp.othello.games import Games, tokens, unpack
 
@@ -42,6 +43,8 @@ class FlipFeature(NamedTuple):
     f1: float
     precision: float
     recall: float
+    threshold: float
+    """Share of its maximum above which the feature counts as firing."""
 
 
 class Alternation(NamedTuple):
@@ -75,31 +78,37 @@ def legality_logit(d: Decomposition, legal: Sequence[int]) -> LegalityLogit:
 def flip_features(
     network: Network, dictionary: SparseDictionary, site: str, games: Games, *, count: int = 10
 ) -> list[FlipFeature]:
-    """The features of a site that best say that a square was flipped by the move just made, by F1 of being active.
+    """The features of a site that best say that a square was flipped by the move just made, by F1.
 
-    One feature a square, best first; squares never flipped in `games` are left out.
+    A feature fires above a share of its maximum over `games`, the best of `interp.dictionaries.labels.THRESHOLDS`. One
+    feature a square, best first; squares never flipped in `games` are left out.
     """
-    width = dictionary.W_dec.shape[0]
-    both, fired, flipped = torch.zeros(width, 64), torch.zeros(width), torch.zeros(64)
-    for moves, turned in zip(tokens(games.moves), unpack(games.flipped), strict=True):
-        active = (activations(dictionary, site, network.run(torch.as_tensor(moves))) > 0).float()
-        truth = torch.as_tensor(turned).float()
-        both += active.T @ truth
-        fired, flipped = fired + active.sum(0), flipped + truth.sum(0)
-    f1 = 2 * both / (fired[:, None] + flipped).clamp_min(1)
-    best = f1.max(0)
-    squares = best.values.masked_fill(flipped == 0, -1).topk(count).indices.tolist()
-    return [
-        FlipFeature(
-            int(best.indices[square]),
-            square,
-            float(best.values[square]),
-            float(both[best.indices[square], square] / fired[best.indices[square]].clamp_min(1)),
-            float(both[best.indices[square], square] / flipped[square].clamp_min(1)),
+    runs = [network.run(torch.as_tensor(moves)) for moves in tokens(games.moves)]
+    acts = torch.cat([activations(dictionary, site, record).float() for record in runs])
+    truth = torch.as_tensor(unpack(games.flipped)).flatten(0, 1).float()
+    both, fired = [], []
+    for share in THRESHOLDS.tolist():
+        on = (acts > share * acts.amax(0)).float()
+        both.append(on.T @ truth)
+        fired.append(on.sum(0))
+    hits, firings, flips = torch.stack(both), torch.stack(fired)[..., None], truth.sum(0)
+    f1 = 2 * hits / (firings + flips).clamp_min(1)
+    best = f1.flatten(0, 1).max(0)
+    found = []
+    for square in best.values.masked_fill(flips == 0, -1).topk(min(count, int((flips > 0).sum()))).indices.tolist():
+        threshold, feature = divmod(int(best.indices[square]), acts.shape[1])
+        hit = float(hits[threshold, feature, square])
+        found.append(
+            FlipFeature(
+                feature,
+                square,
+                float(best.values[square]),
+                hit / max(float(firings[threshold, feature, 0]), 1),
+                hit / float(flips[square]),
+                float(THRESHOLDS[threshold]),
+            )
         )
-        for square in squares
-        if flipped[square] > 0
-    ]
+    return found
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 
 from interp.circuits.decomposition import decompose
 from interp.circuits.targets import LogitTarget
-from interp.circuits.worked import alternations, flip_features, legality_logit, positional_parity
+from interp.circuits.worked import FlipFeature, alternations, flip_features, legality_logit, positional_parity
 from interp.models.network import Network
 from interp.models.random_network import NetworkShape
 from interp.models.record import Record
@@ -35,7 +35,7 @@ def test_planted_parity_head_has_the_largest_contrast() -> None:
 
 
 class Oracle(RandomDictionary):
-    """Feature 7 fires exactly when square 20 was flipped; the others at random."""
+    """Feature 7 exceeds half of its maximum exactly when square 20 was flipped; the others are noise."""
 
     def __init__(self, games: Games) -> None:
         super().__init__("plain", 16, torch.Generator().manual_seed(0))
@@ -44,7 +44,7 @@ class Oracle(RandomDictionary):
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Noise but for feature 7."""
         acts = (torch.rand(len(x), 20, generator=torch.Generator().manual_seed(self.calls)) > 0.9).float()
-        acts[:, 7] = self.truth[self.calls, :, 20].float()
+        acts[:, 7] = 0.4 + 0.6 * self.truth[self.calls, :, 20].float()
         self.calls += 1
         return acts
 
@@ -53,7 +53,7 @@ def test_planted_flip_feature_is_found() -> None:
     games = random_games(20, seed=3, split="test")
     network = Network.random(SHAPE, torch.Generator().manual_seed(0))
     best = flip_features(network, Oracle(games), "L0M", games, count=3)[0]
-    assert (best.feature, best.square, best.f1, best.precision, best.recall) == (7, 20, 1, 1, 1)
+    assert best == FlipFeature(7, 20, 1, 1, 1, 0.5)
 
 
 def test_alternations_are_sorted_and_add_up() -> None:
