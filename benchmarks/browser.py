@@ -30,7 +30,7 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(script: Path, *, folder: Path = ROOT, timeout: float = 120.0) -> Iterator[Served]:
+def served(script: Path, *, folder: Path = ROOT / "apps", timeout: float = 120.0) -> Iterator[Served]:
     """Serve a Streamlit script on a free port, from a working folder. Raises TimeoutError if it does not answer in time."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

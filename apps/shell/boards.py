@@ -53,7 +53,7 @@ def _frame(cells: Sequence[str], title: str) -> str:
     for row in range(8):
         number = f'<div style="opacity:.6;align-self:center;text-align:center">{row + 1}</div>'
         rows.append(number + "".join(cells[8 * row : 8 * row + 8]))
-    grid = "display:grid;grid-template-columns:.8rem repeat(8,1fr);grid-template-rows:.9rem;"
+    grid = "display:grid;grid-template-columns:.8rem repeat(8,minmax(0,1fr));grid-template-rows:.9rem;"
     grid += "font-size:.62rem"
     caption = "font-size:.82rem;opacity:.8;line-height:1.25;margin-bottom:.15rem"
     return (
