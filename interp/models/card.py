@@ -20,7 +20,7 @@ WEIGHTS = _PACKAGE / "othello" / "weights"
 """Folder of `model.safetensors`, `manifest.json` (a run's manifest and the weights' `sha256`), `MODEL_CARD.md`, and the
 probes with their `probes.json`."""
 SETS = _PACKAGE / "dictionaries" / "weights"
-"""Folder of the dictionary sets, each with `manifest.json` (a run's manifest, and its `evaluation`)."""
+"""Folder of the dictionary sets, each with `manifest.json` (a run's manifest, and what `evaluate` found)."""
 
 
 def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
@@ -111,23 +111,25 @@ def set_card(folder: Path) -> str:
         ("architecture", f"{first['architecture']}, {first['d_in']} -> {first['d_sae']}"),
         ("sites", " ".join(configs)),
         ("command", f"`{manifest['command']}` (seed {manifest['seed']})"),
+        ("data", f"{manifest['positions']:,} positions of random games; unseen games come from another stream"),
         ("code", f"`{manifest.get('git_revision') or 'unknown'}`"),
+        ("transformer (sha256)", f"`{manifest['transformer']}`"),
     ]
     return f"""# Dictionary set {folder.name}
 
 Sparse dictionaries of what each site of the Othello transformer writes. Licence: MIT.
 
-{_table(("", ""), about)}{_evaluation(manifest.get("evaluation"))}"""
+{_table(("", ""), about)}
+{_kept(manifest["results"])}"""
 
 
-def _evaluation(evaluation: Mapping[str, Any] | None) -> str:
-    """The section on what a set keeps; empty where its manifest has no evaluation."""
-    if not evaluation:
-        return ""
+def _kept(results: Mapping[str, Any]) -> str:
+    """What a set keeps of the transformer, site by site."""
     keys = ("l0", "explained_variance", "loss_recovered", "zero_cost", "alive")
-    rows = [(site["site"], *(_number(site[key]) for key in keys)) for site in evaluation["sites"]]
-    joint, alone = evaluation["joint_legal_top1"], evaluation["model_legal_top1"]
-    return f"""
+    rows = [(site["site"], *(_number(site[key]) for key in keys)) for site in results["sites"]]
+    joint, alone = results["joint_legal_top1"], results["model_legal_top1"]
+    return f"""Measured on {results["games"]:,} unseen games:
+
 {_table(("site", *(key.replace("_", " ") for key in keys)), rows)}
 First choice legal: {alone:.4f} as trained, {joint:.4f} with all sites spliced.
 """
