@@ -51,8 +51,16 @@ def git_revision() -> str | None:
 
 
 def command_line() -> str:
-    """The command that runs now, as a user would type it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command that runs now, as a user would type it in this folder: `interp` however it was started, short paths."""
+    program = Path(sys.argv[0])
+    name = "interp" if program.parts[-3:-1] == ("interp", "cli") else program.name
+    return shlex.join([name, *(_from_here(word) for word in sys.argv[1:])])
+
+
+def _from_here(word: str) -> str:
+    """An absolute path below the current folder as a relative one; every other word as it is."""
+    here = Path.cwd()
+    return str(Path(word).relative_to(here)) if word.startswith(f"{here}/") else word
 
 
 @dataclass
