@@ -22,7 +22,7 @@ def begin() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
     pio.renderers.default = "plotly_mimetype+png" if _start_drawing() else "plotly_mimetype"
-    pio.defaults.default_width, pio.defaults.default_scale = 860, 1.5
+    pio.defaults.default_width = 860
 
 
 def _start_drawing() -> bool:
