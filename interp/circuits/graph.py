@@ -35,6 +35,9 @@ class Graph:
     """Contribution of the lower node to the upper one's pre-activation (or to the target's value)."""
     edge_influence: Float[np.ndarray, " edge"]
     """Influence of the upper node times the edge's share of all |contributions| to it."""
+    ends: dict[str, float]
+    """Where the influence comes from in the end, before pruning: shares of `features` (those not followed further),
+    `embeddings`, `errors`, `biases`, which add up to one."""
     seconds: float = 0.0
     """What the tracing took."""
 

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from interp.circuits.attribution import Row, attribute, contributions, readout
+from interp.circuits.attribution import Row, attribute, contributions, group_sums, readout
 from interp.circuits.decomposition import Decomposition
 from interp.circuits.graph import Graph, prune
 from interp.circuits.naming import BIAS_ID, describe
@@ -124,8 +124,20 @@ def _assemble(d: Decomposition, root: Row, expansion: _Expansion, pruning: Pruni
     edges = [_edges(d, root, batch, number, sources) for batch in expansion.batches]
     source, target, weight, influence = (torch.cat(column).cpu().numpy() for column in zip(*edges, strict=True))
     nodes = _node_table(d, root, expansion, sources)
-    seconds = time.perf_counter() - began
-    return Graph(root.target.text, root.value, root.sums, root.residual, nodes, source, target, weight, influence, seconds)
+    ends, seconds = _ends(d, expansion), time.perf_counter() - began
+    return Graph(
+        root.target.text, root.value, root.sums, root.residual, nodes, source, target, weight, influence, ends, seconds
+    )
+
+
+def _ends(d: Decomposition, expansion: _Expansion) -> dict[str, float]:
+    """Influence that was not passed on, by group."""
+    left = expansion.influence.clone()
+    for batch in expansion.batches[1:]:
+        left[batch.sources] = 0
+    ends = group_sums(d, left)
+    ends["biases"] += expansion.bias_influence
+    return ends
 
 
 def _edges(

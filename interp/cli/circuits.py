@@ -52,6 +52,7 @@ def summary(graph: Graph) -> dict[str, Any]:
         "value": graph.value,
         **graph.sums,
         "residual": graph.residual,
+        "ends": graph.ends,
         "nodes": len(graph.nodes),
         "edges": len(graph.edge_source),
         "seconds": graph.seconds,
@@ -84,6 +85,7 @@ def _text(graph: Graph, tokens: list[str]) -> str:
             "  ".join(f"{position} {token!r}" for position, token in enumerate(tokens, start=1)),
             f"{graph.target} = {graph.value:.4f}: {sums} (rest {graph.residual:.1e})",
             *(f"  {row.contribution:+.3f}  {row.id}" for row in largest.itertuples()),
+            "influence comes from " + ", ".join(f"{name} {share:.0%}" for name, share in graph.ends.items()),
             f"{len(graph.nodes)} nodes, {len(graph.edge_source)} edges, {graph.seconds:.2f} s",
         ]
     )

@@ -35,6 +35,17 @@ def test_unpruned_edges_are_the_rows(target: Target) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.text)
+def test_all_influence_ends_somewhere(target: Target) -> None:
+    """With everything followed it ends in what has no inputs."""
+    ends, all_ends = trace(D, target).ends, trace(D, target, pruning=EVERYTHING).ends
+    assert sum(ends.values()) == pytest.approx(1, abs=1e-5) and sum(all_ends.values()) == pytest.approx(1, abs=1e-5)
+    assert ends["features"] > 0 and all_ends["features"] == 0
+    nodes = trace(D, target, pruning=EVERYTHING).nodes
+    for name, kinds in (("errors", ["error"]), ("embeddings", ["embedding"]), ("biases", ["bias"])):
+        assert all_ends[name] == pytest.approx(nodes.loc[nodes["kind"].isin(kinds), "influence"].sum(), abs=1e-5)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.text)
 def test_rows_made_again_give_the_same_graph(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with prompts so long that rows are not held."""
     kept = trace(D, target)
