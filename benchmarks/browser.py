@@ -37,7 +37,7 @@ def served(script: Path, *, folder: Path = ROOT / "apps", timeout: float = 120.0
         port = free.getsockname()[1]
     options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
     began = time.perf_counter()
-    server = subprocess.Popen([_STREAMLIT, "run", str(script), *options], cwd=folder)
+    server = subprocess.Popen([_STREAMLIT, "run", str(script.resolve()), *options], cwd=folder)
     try:
         url = f"http://127.0.0.1:{port}"
         while not _answers(f"{url}/_stcore/health"):

@@ -52,7 +52,7 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
         view = subgraph(circuit, screen.pins)
         note(view.sentence)
         rows = [row for row in rows_of(lab, circuit) if row in set(view.nodes["row"])]
-        data = layout(view, rows, screen.moves, width=640.0, across=1) | {"named": True}
+        data = layout(view, rows, screen.moves, width=640.0, height=0.0, across=1) | {"named": True}
         title = f"pinned circuit of {screen.target_text}"
         draw(data, key="pinned", screen=screen, goal=circuit.target, title=title, legend=_LEGEND)
     with names:

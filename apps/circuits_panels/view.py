@@ -54,12 +54,12 @@ def choose(circuit: Circuit, *, nodes: int, edges: int, keep: Sequence[str] = ()
 
 
 def layout(
-    view: View, rows: Sequence[str], moves: Sequence[int], *, width: float = 860.0, across: int = 8
+    view: View, rows: Sequence[str], moves: Sequence[int], *, width: float = 860.0, height: float = 420.0, across: int = 8
 ) -> dict[str, Any]:
     """What the drawing needs: node places, paths' ends, row and column heads, as plain JSON.
 
-    `rows` from bottom to top, at most `across` nodes side by side in a cell. Only moves with a node get a column; spare
-    width goes to the crowded ones.
+    `rows` from bottom to top, at most `across` nodes side by side in a cell. Only moves with a node get a column.
+    `width` and `height` are the least: spare width goes to crowded columns, spare height to all rows.
     """
     nodes = view.nodes.copy()
     rank = nodes.groupby(["row", "move"]).cumcount().to_numpy()
@@ -67,7 +67,7 @@ def layout(
     beside = np.minimum(count - rank // across * across, across)
     columns = _columns(nodes["move"], beside, width)
     lines = (count - 1) // across
-    heights = _heights(nodes["row"], lines + 1, rows)
+    heights = _heights(nodes["row"], lines + 1, rows, height)
     left, size, step = (nodes["move"].map({move: place[part] for move, place in columns.items()}) for part in range(3))
     x = left + size / 2 + (rank % across - (beside - 1) / 2) * step
     middle = nodes["row"].map({row: top + height / 2 for row, (top, height) in heights.items()}).to_numpy(float)
@@ -93,15 +93,13 @@ def _columns(moves: pd.Series, beside: np.ndarray, width: float) -> dict[int, tu
     return {int(move): (left, size, step) for move, (left, size, step) in zip(widest.index, places, strict=True)}
 
 
-def _heights(row_of: pd.Series, lines: np.ndarray, rows: Sequence[str]) -> dict[str, tuple[float, float]]:
+def _heights(row_of: pd.Series, lines: np.ndarray, rows: Sequence[str], least: float) -> dict[str, tuple[float, float]]:
     """Top and height of each row, the uppermost first."""
     most = pd.Series(lines, index=row_of).groupby(level=0).max()
-    heights, top = {}, _TOP
-    for row in reversed(rows):
-        height = 22.0 + _LINE * int(most.get(row, 1))
-        heights[row] = (top, height)
-        top += height
-    return heights
+    sizes = np.array([22.0 + _LINE * int(most.get(row, 1)) for row in reversed(rows)])
+    sizes = np.round(sizes + max(least - _TOP - _BOTTOM - sizes.sum(), 0.0) / len(sizes), 1)
+    tops = _TOP + np.concatenate([[0.0], np.cumsum(sizes)[:-1]])
+    return dict(zip(reversed(rows), zip(tops.tolist(), sizes.tolist(), strict=True), strict=True))
 
 
 def _head(move: int, left: float, size: float, moves: Sequence[int]) -> dict[str, Any]:

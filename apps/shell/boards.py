@@ -51,7 +51,7 @@ def _frame(cells: Sequence[str], title: str) -> str:
     head = '<div style="text-align:center;opacity:.6">'
     rows = ["<div></div>" + "".join(f"{head}{letter}</div>" for letter in "abcdefgh")]
     for row in range(8):
-        number = f'<div style="opacity:.6;align-self:center;text-align:center">{row + 1}</div>'
+        number = f'<div style="opacity:.6;align-self:center;text-align:center;line-height:0">{row + 1}</div>'
         rows.append(number + "".join(cells[8 * row : 8 * row + 8]))
     grid = "display:grid;grid-template-columns:.8rem repeat(8,minmax(0,1fr));grid-template-rows:.9rem;"
     grid += "font-size:.62rem"

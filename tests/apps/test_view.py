@@ -56,6 +56,13 @@ def test_layout_is_json_without_overlap_and_time_runs_right_depth_runs_up() -> N
     assert [column["move"] for column in data["columns"]] == sorted(column["move"] for column in data["columns"])
 
 
+def test_small_circuit_fills_the_least_height_and_a_large_one_grows() -> None:
+    view = choose(_circuit(5), nodes=3, edges=5)
+    rows = [row for row in ROWS if row in set(view.nodes["row"])]
+    assert layout(view, rows, SCREEN.moves, height=300)["height"] == pytest.approx(300, abs=1)
+    assert layout(view, ROWS, SCREEN.moves, height=300)["height"] > 400
+
+
 def test_inputs_and_outputs_are_each_others_mirror() -> None:
     circuit = _circuit()
     edge = circuit.edges.iloc[0]
