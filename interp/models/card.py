@@ -7,12 +7,12 @@ weights; none is typed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from interp.runs.atomic import sha256
 from interp.runs.errors import UserError
 
 _PACKAGE = Path(__file__).parents[1]
@@ -30,8 +30,7 @@ def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
     """
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-        with (folder / "model.safetensors").open("rb") as weights:
-            found = hashlib.file_digest(weights, "sha256").hexdigest()
+        found = sha256(folder / "model.safetensors")
     except (OSError, ValueError) as error:
         raise UserError(f"the Othello transformer is not shipped in full: {error}") from None
     if manifest.get("sha256") != found:

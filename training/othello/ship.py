@@ -7,7 +7,6 @@ A run that began from other weights carries their history along.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from interp.othello.evaluate import Legality, evaluate
 from interp.othello.probe_report import digest
 from interp.othello.probes import load_probes, save_probes
 from interp.othello.transformer import OthelloTransformer, load, save
-from interp.runs.atomic import write_json, write_text
+from interp.runs.atomic import sha256, write_json, write_text
 from interp.runs.device import resolve
 from interp.runs.errors import UserError
 from interp.runs.folder import read_manifest
@@ -56,7 +55,7 @@ def ship(run: Path, folder: Path = WEIGHTS, *, half: bool = False, device: str =
         "data": "random legal games, generated as needed; training and unseen games come from different streams",
         "history": history,
         "precision": "float16" if half else "float32",
-        "sha256": _sha256(weights),
+        "sha256": sha256(weights),
         "results": {"seed": SEED, **result._asdict()},
     }
     write_json(folder / "manifest.json", shipped)
@@ -115,7 +114,7 @@ def _history(manifest: dict[str, Any]) -> list[dict[str, Any]]:
         "seed": earlier["seed"],
         "command": earlier["command"],
         "note": _ending(weights),
-        "sha256": _sha256(weights),
+        "sha256": sha256(weights),
     }
     return [*earlier.get("history", []), before]
 
@@ -128,8 +127,3 @@ def _ending(weights: Path) -> str:
         return "a complete run"
     part = "before" if progress["step"] <= progress["decay_start"] else "during"
     return f"stopped after {progress['step']:,} of {progress['steps']:,} steps, {part} the decay of its learning rate"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
