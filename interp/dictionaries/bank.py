@@ -205,7 +205,7 @@ class _Gradients:
         l0 = torch.zeros(len(pre)) if rule.l0 is None else rule.l0
         split = [tensor.view(len(tensor) * self.parts, -1, tensor.shape[-1]) for tensor in (pre, inputs, targets)]
         decoder, threshold, l0 = (one.detach().repeat_interleave(self.parts, 0) for one in (decoder, rule.threshold, l0))
-        accumulate_step(
+        accumulate_step(  # type: ignore[call-arg]
             *(tensor.numpy() for tensor in split), decoder.numpy(), rule.k, threshold.numpy(), rule.l1, l0.numpy(),
             rule.bandwidth, *(tensor.numpy() for tensor in self._tensors()),
         )  # fmt: skip
