@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from interp.circuits.attribution import Row, attribute, contributions, group_sums, readout
@@ -70,6 +71,14 @@ class _Batch(NamedTuple):
     bias: Tensor
     rows: Tensor | None
     """None where rows would fill the memory: those of the nodes that stay are then made again."""
+
+
+@torch.no_grad()
+def ranking(d: Decomposition, target: Target, *, pruning: Pruning | None = None) -> Int[Tensor, " node"]:
+    """Sources whose removal a faithfulness curve can measure (features, errors, whole outputs), most influential first."""
+    influence = _expand(d, attribute(d, target), pruning or Pruning()).influence
+    removable = torch.isin(d.sources.kind, torch.tensor([Kind.FEATURE, Kind.ERROR, Kind.OUTPUT], device=influence.device))
+    return (influence * removable).argsort(descending=True, stable=True)[: int(((influence > 0) & removable).sum())]
 
 
 @dataclass

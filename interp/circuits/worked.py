@@ -8,7 +8,7 @@ whose score of two positions alternates with the parity of their distance. The s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,13 +16,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.circuits.attribution import attribute, contributions
-from interp.circuits.decomposition import Decomposition
+from interp.circuits.decomposition import Decomposition, decompose
 from interp.circuits.readouts import feature_readouts
 from interp.circuits.sources import Kind, SparseDictionary, activations
 from interp.circuits.targets import FeatureTarget, LogitTarget
 from interp.dictionaries.labels import THRESHOLDS
 from interp.models.network import Network
 from interp.othello.games import Games, tokens, unpack
+from interp.othello.notation import TOKEN_OF_SQUARE
+from interp.runs.errors import UserError
 
 
 class LegalityLogit(NamedTuple):
@@ -59,6 +61,40 @@ class Alternation(NamedTuple):
     def score(self) -> float:
         """The smaller of the two magnitudes if the signs oppose, else zero."""
         return min(abs(self.even), abs(self.odd)) if self.even * self.odd < 0 else 0.0
+
+
+class Worked(NamedTuple):
+    """The best of each kind that a search found."""
+
+    legality: LegalityLogit
+    flip: FlipFeature
+    flip_site: str
+    alternation: Alternation
+    parity: list[tuple[int, int, float]]
+    """Layer, head and contrast (`positional_parity`) of the heads with the largest contrasts."""
+
+
+@torch.no_grad()
+def worked_circuits(
+    network: Network, dictionaries: Mapping[str, SparseDictionary], games: Games, *, ply: int = 30, heads: int = 5
+) -> Worked:
+    """All four: flips over all games in the MLPs of the lower half, the rest in the first game after `ply` moves.
+
+    Raises UserError if the dictionaries lack the MLPs of the lower half or all attention sites.
+    """
+    half = [site for site in network.sites[: len(network.sites) // 2] if site.endswith("M") and site in dictionaries]
+    attention = [site for site in network.sites if site.endswith("A") and site in dictionaries]
+    if not half or not attention:
+        raise UserError("the search needs dictionaries of MLPs of the lower half, and of attention outputs")
+    d = decompose(network, dictionaries, torch.as_tensor(tokens(games.moves))[0, :ply])
+    legal = TOKEN_OF_SQUARE[unpack(games.legal)[0, ply - 1].nonzero()[0]].tolist()
+    flips = [(flip_features(network, dictionaries[site], site, games, count=1)[0], site) for site in half]
+    alternating = [found for site in attention for found in alternations(d, site)]
+    contrast = positional_parity(d)
+    places = contrast.abs().flatten().topk(heads).indices.tolist()
+    parity = [(*divmod(place, contrast.shape[1]), float(contrast.flatten()[place])) for place in places]
+    best = max(flips, key=lambda pair: pair[0].f1)
+    return Worked(legality_logit(d, legal), *best, max(alternating, key=lambda found: found.score), parity)
 
 
 @torch.no_grad()

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from interp.circuits.decomposition import decompose
 from interp.circuits.targets import LogitTarget
-from interp.circuits.worked import FlipFeature, alternations, flip_features, legality_logit, positional_parity
+from interp.circuits.worked import (
+    FlipFeature,
+    alternations,
+    flip_features,
+    legality_logit,
+    positional_parity,
+    worked_circuits,
+)
 from interp.models.network import Network
 from interp.models.random_network import NetworkShape
 from interp.models.record import Record
 from interp.othello.games import Games, random_games, tokens, unpack
+from interp.othello.notation import SQUARE_OF_TOKEN
+from interp.runs.errors import UserError
 from tests.interp.circuits.cases import RandomDictionary, random_decomposition
 
 SHAPE = NetworkShape(d_vocab=61, n_ctx=60)
@@ -64,6 +74,21 @@ def test_alternations_are_sorted_and_add_up() -> None:
 
     for item in found:
         assert abs(item.even + item.odd - attribute(d, item.target).sums["features"]) < 1e-4
+
+
+def test_the_search_reports_the_best_of_each() -> None:
+    games = random_games(4, seed=3, split="test")
+    d = random_decomposition(SHAPE, ("plain",) * 4, 6)
+    found = worked_circuits(d.network, d.dictionaries, games, ply=12, heads=2)
+    prompt = decompose(d.network, d.dictionaries, torch.as_tensor(tokens(games.moves))[0, :12])
+    assert found.alternation == max((one for site in ("L0A", "L1A") for one in alternations(prompt, site)), key=lambda one: one.score)
+    assert (found.flip, found.flip_site) == (flip_features(d.network, d.dictionaries["L0M"], "L0M", games, count=1)[0], "L0M")
+    contrast = positional_parity(prompt)
+    assert found.parity[0][2] == contrast.flatten()[contrast.abs().argmax()] == contrast[found.parity[0][:2]]
+    legal = unpack(games.legal)[0, 11].nonzero()[0]
+    assert int(SQUARE_OF_TOKEN[found.legality.target.token]) in legal and found.legality.target.position == 11
+    with pytest.raises(UserError, match="the search needs dictionaries"):
+        worked_circuits(d.network, {"L1M": d.dictionaries["L1M"]}, games)
 
 
 def test_legality_logit_owes_most_to_the_last_mlp() -> None:

@@ -14,6 +14,8 @@ from interp.cli.main import main
 from interp.dictionaries.sets import DictionarySet
 from interp.dictionaries.topk import TopKDictionary
 from interp.othello import transformer
+from interp.othello.games import random_games
+from interp.othello.notation import square_name
 from interp.othello.transformer import OthelloTransformer
 from tests.interp.models.families import WORDS, tokenizer, transformers_model
 
@@ -86,6 +88,59 @@ def test_mistakes_are_one_line(arguments: tuple[str, ...], says: str, dictionari
     assert (code, out) == (2, "")
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_inputs_of_every_kind_of_target(dictionaries: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ("--moves", GAME, "--set", str(dictionaries), "--json")
+    found = {}
+    for target in ("logit:c5@6", "feature:L2A/3@5", "attention:L1H3@6,2"):
+        code, out, err = run_verb(capsys, "circuits", "inputs", "--target", target, "--top", "7", *common)
+        assert code == 0, err
+        found[target] = json.loads(out)
+        sizes = [abs(row["contribution"]) for row in found[target]["inputs"]]
+        assert len(sizes) == 7 and sizes == sorted(sizes, reverse=True)
+    feature = found["feature:L2A/3@5"]
+    from_heads = sum(feature["heads"]) + sum(feature["biases_by_name"].values())
+    assert len(feature["heads"]) == 8 and from_heads == pytest.approx(feature["value"], rel=1e-4)
+    assert {"query", "key"} < set(found["attention:L1H3@6,2"]["inputs"][0])
+
+
+def test_ablations_of_traced_nodes_match_when_frozen(dictionaries: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ("--moves", GAME, "--target", "logit:c5@6", "--set", str(dictionaries), "--json")
+    _, out, _ = run_verb(capsys, "circuits", "inputs", "--top", "3", *common)
+    nodes = json.loads(out)["inputs"]
+    names = ",".join(row["id"] for row in nodes)
+    found = {}
+    for option in ("--frozen", "--no-frozen"):
+        code, out, err = run_verb(capsys, "circuits", "ablate", "--nodes", names, option, *common)
+        assert code == 0, err
+        found[option] = json.loads(out)
+    assert found["--frozen"]["measured"] == pytest.approx(-sum(row["contribution"] for row in nodes), rel=1e-6)
+    assert found["--no-frozen"]["measured"] != pytest.approx(found["--frozen"]["measured"], rel=1e-3)
+    code, _, err = run_verb(capsys, "circuits", "ablate", "--nodes", "L9M/1@2", *common)
+    assert code == 2 and "is no node of this prompt" in err
+
+
+def test_curves_end_at_the_model(dictionaries: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ("--moves", GAME, "--target", "logit:c5@6", "--set", str(dictionaries), "--json")
+    code, out, err = run_verb(capsys, "circuits", "curve", "--counts", "0,5,100000", *common)
+    assert code == 0, err
+    points = json.loads(out)["points"]
+    assert (points[0]["fraction"], points[-1]["fraction"]) == (0, pytest.approx(1, abs=1e-3))
+    code, _, err = run_verb(capsys, "circuits", "curve", "--counts", "some", *common)
+    assert code == 2 and "--counts takes numbers" in err
+
+
+def test_the_search_prints_what_can_be_traced(dictionaries: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run_verb(capsys, "circuits", "search", "--set", str(dictionaries), "--games", "2", "--ply", "20", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    game = " ".join(square_name(int(square)) for square in random_games(2, seed=11, split="test").moves[0, :20])
+    for target in (found["legality"]["target"], found["alternation"]["target"]):
+        code, out, err = run(capsys, "--moves", game, "--target", target, "--set", str(dictionaries), "--json")
+        assert code == 0, err
+    _, out, _ = run(capsys, "--moves", game, "--target", found["legality"]["target"], "--set", str(dictionaries), "--json")
+    assert json.loads(out)["value"] == pytest.approx(found["legality"]["value"], abs=1e-4)
 
 
 PROMPT = "the cat sat on a mat"
