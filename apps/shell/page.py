@@ -7,7 +7,11 @@ from html import escape
 
 import streamlit as st
 
-_STYLE = """<style>
+from apps.shell import boards
+
+_STYLE = (
+    f"""<style>{boards.STYLE}</style>"""
+    + """<style>
 [data-testid="stMainBlockContainer"] {padding-top: 1.6rem; padding-bottom: 2rem; max-width: 1500px}
 [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] {gap: .7rem}
 .lab-title {display: flex; flex-wrap: wrap; align-items: baseline; gap: .3rem .6rem; line-height: 1.3}
@@ -21,6 +25,7 @@ _STYLE = """<style>
   .lab-title b {font-size: 1.15rem}
 }
 </style>"""
+)
 
 _PROBLEMS = "_problems"
 

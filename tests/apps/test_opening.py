@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from streamlit.web.server.app_discovery import discover_asgi_app
 from apps.circuits_panels import opening
 from interp.runs.errors import UserError
 
+open_lab = opening.open_lab  # as it was before a test page put another one in its place
 SCRIPT = Path(__file__).parents[2] / "apps" / "circuits.py"
 
 
@@ -30,10 +32,12 @@ def test_early_visits_share_one_lab(monkeypatch: pytest.MonkeyPatch) -> None:
         opened.append(RandomLab())
         return opened[-1]
 
-    monkeypatch.setattr("apps.circuits_panels.othello_lab.OthelloLab", slow)
+    # By its place in sys.modules, where `opening` looks too: an AppTest may have imported the module anew.
+    monkeypatch.setattr(import_module("apps.circuits_panels.othello_lab"), "OthelloLab", slow)
+    monkeypatch.setattr(opening, "open_lab", open_lab)
     opening._open.cache_clear()
     try:
-        visits = [threading.Thread(target=opening.open_lab) for _ in range(4)]
+        visits = [threading.Thread(target=open_lab) for _ in range(4)]
         for visit in visits:
             visit.start()
         for visit in visits:
