@@ -242,6 +242,10 @@ def test_foreign_folders_are_found_by_their_hook(tmp_path: Path) -> None:
         ({}, "holds no dictionary"),
         ({"a": {"hook_name": "blocks.1.hook_resid_post"}}, "is a dictionary of 'blocks.1.hook_resid_post'"),
         ({"a": {}}, "is a dictionary of ''"),
+        (
+            {"a": {"metadata": {"hook_name": "blocks.1.ln2.hook_normalized", "hook_name_out": "blocks.1.hook_mlp_out"}}},
+            "traced are those that read 'blocks.1.mlp.hook_in'",
+        ),
         ({"a": {"hook_name": "blocks.1.hook_mlp_out"}}, "holds no dictionary in SAELens format"),
     ],
 )
