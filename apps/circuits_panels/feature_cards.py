@@ -56,8 +56,9 @@ def drawn_card(set_name: str, site: str, index: int) -> Card | None:
     card = cards.card(site, index) if cards is not None else None
     if card is None:
         return None
+    doubt = f" (? marks labels below {TRUSTED})" if card.f1_held_out < TRUSTED else ""
     facts = {
-        "F1 on other games": f"{card.f1_held_out:.2f}",
+        "F1 on other games": f"{card.f1_held_out:.2f}{doubt}",
         "active at": f"{card.frequency:.2%} of positions",
         "largest activation": f"{card.maximum:.2f}",
         "black moved at": f"{card.black:.0%} of the strongest",

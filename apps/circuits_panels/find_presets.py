@@ -26,6 +26,8 @@ from interp.runs.atomic import write_json
 
 GAMES, SEED, PLIES = 12, 5, (14, 20, 26)
 """Games searched, their stream, and the numbers of moves after which positions are looked at."""
+SURE = 0.97
+"""The legality circuit is looked for where the model gives legal moves at least this probability."""
 FLIP_GAMES = 60
 
 
@@ -55,13 +57,13 @@ def legality(lab: OthelloLab, games: Games, set_name: str) -> dict[str, Any]:
     best: tuple[float, Position, worked.LegalityLogit] | None = None
     for place in positions(lab, games, set_name):
         legal = [int(TOKEN_OF_SQUARE[square]) for square in squares_of(games.legal[place.game, place.ply - 1])]
-        if not legal:
+        if float(place.decomposition.record.logits[-1].softmax(-1)[legal].sum()) < SURE:
             continue
         found = worked.legality_logit(place.decomposition, legal)
         share = found.from_last_mlp / max(found.value, 1.0)
         if best is None or share > best[0]:
             best = share, place, found
-    assert best is not None, "no position of the search has a legal move"
+    assert best is not None, "in no position of the search is the model sure of the legal moves"
     share, place, found = best
     square = int(SQUARE_OF_TOKEN[found.target.token])
     about = (
