@@ -2,7 +2,7 @@
 # Installed versions are those of requirements.lock, which the tests have seen; `make lock` renews it.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
 BIN := .venv/bin
-UV := $(BIN)/uv pip install -q --python $(BIN)/python
+UV := $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python
 EXTRAS := apps models notebooks dev
 comma := ,
 space := $(subst ,, )
