@@ -75,10 +75,11 @@ class _Batch(NamedTuple):
 
 @torch.no_grad()
 def ranking(d: Decomposition, target: Target, *, pruning: Pruning | None = None) -> Int[Tensor, " node"]:
-    """Sources whose removal a faithfulness curve can measure (features, errors, whole outputs), most influential first."""
+    """All features, errors and whole outputs, which a faithfulness curve can leave out, the most influential first."""
     influence = _expand(d, attribute(d, target), pruning or Pruning()).influence
-    removable = torch.isin(d.sources.kind, torch.tensor([Kind.FEATURE, Kind.ERROR, Kind.OUTPUT], device=influence.device))
-    return (influence * removable).argsort(descending=True, stable=True)[: int(((influence > 0) & removable).sum())]
+    kinds = torch.tensor([Kind.FEATURE, Kind.ERROR, Kind.OUTPUT], device=influence.device)
+    nodes = torch.isin(d.sources.kind, kinds).nonzero()[:, 0]
+    return nodes[influence[nodes].argsort(descending=True, stable=True)]
 
 
 @dataclass
