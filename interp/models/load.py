@@ -99,9 +99,11 @@ def _load_path(path: Path, device: torch.device) -> Any:
 
 def _load_transformers(source: str, *, name: str, device: torch.device, local: bool) -> LanguageModel:
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
     from interp.models.bridge import wrap
 
+    disable_progress_bar()  # its bars would stand before the one line of a mistake
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
         model = AutoModelForCausalLM.from_pretrained(source, local_files_only=local, dtype=torch.float32)
