@@ -26,7 +26,7 @@ from interp.circuits.interventions import TOTAL, ablate, edited_run, value_in
 from interp.circuits.naming import find_sources
 from interp.circuits.sources import Kind
 from interp.circuits.targets import LogitTarget, Target
-from interp.circuits.trace import trace
+from interp.circuits.trace import Pruning, trace
 from interp.dictionaries.language_evaluate import LanguageEvaluation, evaluate_language_set
 from interp.dictionaries.language_sets import load_language_set
 from interp.models.bridge import LanguageModel
@@ -36,6 +36,8 @@ from interp.models.network import Network
 MODEL = "smollm2-135m-instruct"
 PROMPT, ANSWER = "The capital of France is", " Paris"
 LONG = " The museum was built beside the river, and every summer thousands of visitors come to see its paintings." * 3
+FOLLOWED = Pruning(expand=0.0005)
+"""With sixty sites the influence spreads thinner than in the Othello transformer."""
 SEED = 5
 EDGES = 24
 REMOVED = 20
@@ -79,11 +81,11 @@ def prompt_explained(d: Decomposition) -> float:
 
 def traced(d: Decomposition, target: Target, size: Size) -> tuple[Graph, dict[str, object]]:
     """The circuit and its figures."""
-    row, graph = attribute(d, target), trace(d, target)
+    row, graph = attribute(d, target), trace(d, target, pruning=FOLLOWED)
     magnitude = row.contributions.double().abs()
     unexplained = magnitude[(d.sources.kind == Kind.ERROR) | (d.sources.kind == Kind.OUTPUT)].sum()
     decomposing = seconds(lambda: decompose(d.network, d.dictionaries, d.record.tokens), repeats=size.repeats, warmup=1)
-    tracing = seconds(lambda: trace(d, target), repeats=size.repeats, warmup=1)
+    tracing = seconds(lambda: trace(d, target, pruning=FOLLOWED), repeats=size.repeats, warmup=1)
     return graph, {
         "tokens": len(d.record.tokens),
         "sources": len(d.sources.kind),

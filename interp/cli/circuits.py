@@ -36,14 +36,16 @@ def trace(
     dictionaries: Dictionaries = None,
     prompt: Prompt = None,
     graph: Annotated[Path | None, typer.Option(help="Write the circuit here, in Neuronpedia's JSON.")] = None,
+    expand: Annotated[float, typer.Option(min=0, max=1, help="Follow features with this share of the influence.")] = 0.002,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Trace a target to the features, embeddings, errors and biases that make it. @P counts positions from 1."""
     prepared = prepare(target, moves, dictionary_set, model, dictionaries, prompt, device)
+    from interp.circuits.trace import Pruning
     from interp.circuits.trace import trace as follow
 
-    result = follow(prepared.decomposition, prepared.target)
+    result = follow(prepared.decomposition, prepared.target, pruning=Pruning(expand=expand))
     if graph is not None:
         _write_graph(graph, result, prepared)
     emit(summary(result), as_json=as_json, text=_text(result, prepared.tokens))

@@ -71,6 +71,12 @@ def test_json_has_the_contract_keys_and_adds_up(target: str, dictionaries: Path,
     assert document["metadata"]["prompt"] == GAME
 
 
+def test_lower_shares_are_followed_further(dictionaries: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ("--moves", GAME, "--target", "logit:c5@6", "--set", str(dictionaries), "--json")
+    ends = {share: json.loads(run(capsys, *common, "--expand", share)[1])["ends"] for share in ("0", "0.01", "1")}
+    assert ends["1"]["features"] > ends["0.01"]["features"] > ends["0"]["features"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
