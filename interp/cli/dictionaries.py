@@ -36,7 +36,7 @@ def train(
     text: Text = "default",
     context: Context = 128,
     windows: Annotated[int, typer.Option(min=1, help="For language models: windows of text a step.")] = 4,
-    steps: Annotated[int | None, typer.Option(min=10, help="6600, of language models 400; more prolongs a run.")] = None,
+    steps: Annotated[int | None, typer.Option(min=10, help="26400, of language models 600; more prolongs a run.")] = None,
     d_sae: Annotated[int, typer.Option(min=16, help="Features a site.")] = 1024,
     games: Annotated[int, typer.Option(min=1, help="Games a step, 59 positions each.")] = 32,
     k: Annotated[int, typer.Option(min=1, help="Active features a position (kind l1 has none to set).")] = 32,

@@ -46,7 +46,7 @@ _FINGERPRINTED = 64
 class LanguageTraining(Recipe):
     """Settings of one run."""
 
-    steps: int = 400
+    steps: int = 600
     model: str = ""
     """What `interp.models.load` was given."""
     sites: str = "all"
