@@ -16,8 +16,9 @@ from torch import Tensor
 
 from interp.dictionaries.base import Dictionary
 from interp.dictionaries.language import SKIPPED, text_windows
-from interp.dictionaries.language_traffic import read_hook, written_hook
+from interp.dictionaries.language_traffic import read_hook, sites_of, written_hook
 from interp.dictionaries.transcoder import is_transcoder
+from interp.runs.errors import UserError
 
 if TYPE_CHECKING:
     from interp.models.bridge import LanguageModel
@@ -75,7 +76,15 @@ class _Sums:
 def evaluate_language_set(
     model: LanguageModel, dictionaries: Mapping[str, Dictionary], *, text: str, context: int = 128, count: int = 24
 ) -> LanguageEvaluation:
-    """Evaluate on the first `count` held-out windows of `context` tokens of a text (`default` or a file)."""
+    """Evaluate on the first `count` held-out windows of `context` tokens of a text (`default` or a file).
+
+    Raises UserError for a dictionary whose site or width the model has not, and for text without a window.
+    """
+    sites, d_model = sites_of(model.bridge.cfg.n_layers), model.bridge.cfg.d_model
+    for site, dictionary in dictionaries.items():
+        if site not in sites or dictionary.config["d_in"] != d_model:
+            found = f"a dictionary at {site} that reads {dictionary.config['d_in']} numbers"
+            raise UserError(f"{found} does not fit {model.name}: {d_model} numbers at L0A .. {sites[-1]}")
     tokens = text_windows(model, text, "held-out", context, count).to(next(model.bridge.parameters()).device)
     sums = {site: _Sums(dictionary) for site, dictionary in dictionaries.items()}
     losses = torch.zeros(3, dtype=torch.float64)

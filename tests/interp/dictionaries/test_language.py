@@ -209,6 +209,13 @@ def test_a_perfect_set_costs_nothing_and_an_empty_one_everything(models: dict[st
     assert all(row["explained_variance"] <= 1e-6 for row in lost.sites)
 
 
+@pytest.mark.parametrize(("site", "width"), [("L2A", 32), ("L0A", 16)])
+def test_sets_of_another_model_are_not_evaluated(site: str, width: int, models: dict[str, LanguageModel], text: str) -> None:
+    found = ReluDictionary({"architecture": "standard", "d_in": width, "d_sae": 16, "apply_b_dec_to_input": False})
+    with pytest.raises(UserError, match=f"a dictionary at {site} that reads {width} numbers does not fit"):
+        evaluate_language_set(models["llama"], {site: found}, text=text, context=16)
+
+
 def test_transcoders_are_measured_from_what_they_read(models: dict[str, LanguageModel], text: str, tmp_path: Path) -> None:
     found = train_language(settings(text, kind="transcoder", steps=60), models["gpt2"], tmp_path / "run")
     assert list(found) == ["L0M", "L1M"]
