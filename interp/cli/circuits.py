@@ -42,10 +42,13 @@ def trace(
 ) -> None:
     """Trace a target to the features, embeddings, errors and biases that make it. @P counts positions from 1."""
     prepared = prepare(target, moves, dictionary_set, model, dictionaries, prompt, device)
+    from interp.circuits.promoted import with_promoted_tokens
     from interp.circuits.trace import Pruning
     from interp.circuits.trace import trace as follow
 
     result = follow(prepared.decomposition, prepared.target, pruning=Pruning(expand=expand))
+    if prepared.text_of is not None:
+        result = with_promoted_tokens(result, prepared.decomposition, prepared.text_of)
     if graph is not None:
         _write_graph(graph, result, prepared)
     emit(summary(result), as_json=as_json, text=_text(result, prepared.tokens))
@@ -210,8 +213,13 @@ def _text(graph: Graph, tokens: list[str]) -> str:
         [
             "  ".join(f"{position} {token!r}" for position, token in enumerate(tokens, start=1)),
             f"{graph.target} = {graph.value:.4f}: {sums} (rest {graph.residual:.1e})",
-            *(f"  {row.contribution:+.3f}  {row.id}" for row in largest.itertuples()),
+            *(f"  {row.contribution:+.3f}  {row.id:16} {_words(row)}".rstrip() for row in largest.itertuples()),
             "influence comes from " + ", ".join(f"{name} {share:.0%}" for name, share in graph.ends.items()),
             f"{len(graph.nodes)} nodes, {len(graph.edge_source)} edges, {graph.seconds:.2f} s",
         ]
     )
+
+
+def _words(row: Any) -> str:
+    """What a node's label says beyond its name."""
+    return str(row.label).removeprefix(str(row.id).rsplit("@", 1)[0]).strip()

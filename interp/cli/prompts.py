@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +25,8 @@ class Prepared(NamedTuple):
     """The prompt's tokens as text, squares in an Othello game."""
     scan: str
     """The model's name in exported graphs."""
+    text_of: Callable[[int], str] | None = None
+    """Text of a token of a language model."""
 
     @property
     def prompt(self) -> str:
@@ -91,8 +94,11 @@ def _language(model: str, dictionaries: Path, prompt: str, target: str, device: 
     def token_of(name: str) -> int:
         return _single_token(loaded.tokenizer, name)
 
-    names = [str(loaded.tokenizer.decode(token)) for token in tokens]
-    return Prepared(d, language_target(target, d, token_of), names, Path(model).name)
+    def text_of(token: int) -> str:
+        return str(loaded.tokenizer.decode([token]))
+
+    names = [text_of(token) for token in tokens.tolist()]
+    return Prepared(d, language_target(target, d, token_of), names, Path(model).name, text_of)
 
 
 def _tokens(model: LanguageModel, prompt: str) -> Tensor:

@@ -191,6 +191,7 @@ def test_language_models_are_traced_alike(
     assert abs(found["residual"]) < 1e-3
     jsonschema.validate(document, schema())
     assert (document["metadata"]["scan"], document["metadata"]["prompt_tokens"]) == ("tiny", PROMPT.split())
+    assert all(node["clerp"].count("'") >= 6 for node in document["nodes"] if node["feature"] is not None)
     if target.startswith("logit:"):
         model = transformers_model("llama").from_pretrained(folder / "tiny")
         tokens = torch.tensor(tokenizer()(PROMPT).input_ids)
