@@ -10,7 +10,8 @@ linear readouts (the other side held fixed) and add up to the score.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 import torch
@@ -24,30 +25,78 @@ from interp.circuits.sources import GROUPS
 from interp.circuits.targets import AttentionTarget
 from interp.models.record import Record
 
+_BLOCK = 2**24
+"""Pairs made at once while the largest are looked for."""
 _PRECEDENCE = ("errors", "features", "embeddings", "biases")
 
 
-class AttentionPairs(NamedTuple):
-    """A score by pairs of sources; the last row and column are the biases of query and key."""
+@dataclass(frozen=True)
+class AttentionPairs:
+    """A score by pairs of sources; the last row and column are the biases of query and key.
 
-    matrix: Float[Tensor, "query key"]
+    Held as the vectors of both sides: with a long prompt and `minus_mean` the pairs themselves may be thousands of
+    millions, so they are made only where they are asked for.
+    """
+
+    decomposition: Decomposition
+    query: Float[Tensor, "query d_head"]
+    """Rotated query vectors of the sources, the score's scale included."""
+    key: Float[Tensor, "key d_head"]
+    """Rotated and weighted key vectors of the sources."""
     query_sources: Int[Tensor, " query" - 1]
     """Source numbers of the rows but the last."""
     key_sources: Int[Tensor, " key" - 1]
-    query_ids: list[str]
-    key_ids: list[str]
-    sums: dict[str, float]
-    """The score by kind: a pair counts as the first of errors, features, embeddings, biases that either side is."""
     value: float
+
+    @property
+    def matrix(self) -> Float[Tensor, "query key"]:
+        """All pairs."""
+        return self.query @ self.key.T
+
+    @cached_property
+    def query_ids(self) -> list[str]:
+        """Names of the rows."""
+        return [*node_ids(self.decomposition, self.query_sources), BIAS_ID]
+
+    @cached_property
+    def key_ids(self) -> list[str]:
+        """Names of the columns."""
+        return [*node_ids(self.decomposition, self.key_sources), BIAS_ID]
+
+    @cached_property
+    def sums(self) -> dict[str, float]:
+        """The score by kind: a pair counts as the first of errors, features, embeddings, biases that either side is."""
+        query_group, key_group = (_groups(self.decomposition, side) for side in (self.query_sources, self.key_sources))
+        # Both sides of rank r or later: the product of two sums. Each rank is what the next one leaves.
+        later = [
+            float(self.query[query_group >= rank].double().sum(0) @ self.key[key_group >= rank].double().sum(0))
+            for rank in range(len(_PRECEDENCE) + 1)
+        ]
+        return {name: later[rank] - later[rank + 1] for rank, name in enumerate(_PRECEDENCE)}
+
+    def margins(self) -> tuple[Float[Tensor, " query"], Float[Tensor, " key"]]:
+        """Sums of the rows and of the columns."""
+        return self.query @ self.key.sum(0), self.key @ self.query.sum(0)
+
+    def scaled(self, query_factors: Float[Tensor, " query"], key_factors: Float[Tensor, " key"]) -> float:
+        """The score with sources scaled on either side, in float64."""
+        return float((query_factors.double() @ self.query.double()) @ (key_factors.double() @ self.key.double()))
 
     def top(self, count: int) -> pd.DataFrame:
         """The largest pairs by magnitude: `query`, `key`, `query_id`, `key_id`, `contribution`."""
-        flat = self.matrix.flatten()
-        best = flat.abs().topk(min(count, len(flat))).indices.cpu()
-        rows, columns = best // self.matrix.shape[1], best % self.matrix.shape[1]
-        query = [self.query_ids[row] for row in rows.tolist()]
-        key = [self.key_ids[column] for column in columns.tolist()]
-        contribution = flat.cpu()[best].tolist()
+        values, rows, columns = [], [], []
+        step = max(1, _BLOCK // len(self.key))
+        for first in range(0, len(self.query), step):
+            block = self.query[first : first + step] @ self.key.T
+            best = block.abs().flatten().topk(min(count, block.numel())).indices
+            values.append(block.flatten()[best])
+            rows.append(first + best // len(self.key))
+            columns.append(best % len(self.key))
+        found, row, column = torch.cat(values), torch.cat(rows), torch.cat(columns)
+        order = found.abs().argsort(descending=True, stable=True)[:count]
+        query = [self.query_ids[index] for index in row[order].tolist()]
+        key = [self.key_ids[index] for index in column[order].tolist()]
+        contribution = found[order].tolist()
         return pd.DataFrame({"query": query, "key": key, "query_id": query, "key_id": key, "contribution": contribution})
 
 
@@ -67,15 +116,11 @@ def attention_pairs(d: Decomposition, target: AttentionTarget) -> AttentionPairs
     query = _heads(d, target, "Q", [target.query], torch.ones_like(weights))
     positions = weights.nonzero()[:, 0].tolist()
     key = _heads(d, target, "K", positions, weights)
-    matrix = query @ key.T * d.network.layers[target.layer].attention.scale
-    everything = torch.arange(len(d.sources.kind), device=matrix.device)
+    everything = torch.arange(len(d.sources.kind), device=query.device)
     query_sources = everything[d.sources.below(target.query, reads)]
     key_sources = torch.cat([everything[d.sources.below(position, reads)] for position in positions])
-    query_group, key_group = _groups(d, query_sources), _groups(d, key_sources)
-    joint = torch.minimum(query_group[:, None], key_group)
-    sums = {name: float(matrix.double()[joint == code].sum()) for code, name in enumerate(_PRECEDENCE)}
-    names = [*node_ids(d, query_sources), BIAS_ID], [*node_ids(d, key_sources), BIAS_ID]
-    return AttentionPairs(matrix, query_sources, key_sources, *names, sums, float(score_of(d.record, weights, target)))
+    scale, value = d.network.layers[target.layer].attention.scale, float(score_of(d.record, weights, target))
+    return AttentionPairs(d, query * scale, key, query_sources, key_sources, value)
 
 
 def score_of(record: Record, weights: Float[Tensor, " pos"], target: AttentionTarget) -> Float[Tensor, "*batch"]:

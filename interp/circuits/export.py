@@ -87,11 +87,11 @@ def _finite(number: float | None) -> float | None:
 
 def _pairs(d: Decomposition, target: AttentionTarget, present: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     pairs = attention_pairs(d, target)
-    top = pairs.top(_PAIRS)
+    top, (by_query, by_key) = pairs.top(_PAIRS), pairs.margins()
     results = {
         "pair_wise_contributors": top[["query_id", "key_id", "contribution"]].to_numpy().tolist(),
-        "top_q_marginal_contributors": _margin(pairs.query_ids, pairs.matrix.sum(1).tolist()),
-        "top_k_marginal_contributors": _margin(pairs.key_ids, pairs.matrix.sum(0).tolist()),
+        "top_q_marginal_contributors": _margin(pairs.query_ids, by_query.tolist()),
+        "top_k_marginal_contributors": _margin(pairs.key_ids, by_key.tolist()),
     }
     named = {*top["query_id"], *top["key_id"]}
     named |= {name for side in ("q", "k") for name, _ in results[f"top_{side}_marginal_contributors"]}

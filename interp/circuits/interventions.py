@@ -64,8 +64,7 @@ def predicted_change(d: Decomposition, target: Target, sources: Int[Tensor, " no
         torch.cat([torch.where(torch.isin(side, sources), factor * one, one), one])
         for side in (pairs.query_sources, pairs.key_sources)
     )
-    matrix = pairs.matrix.double()
-    return float(query @ matrix @ key - matrix.sum())
+    return pairs.scaled(query, key) - pairs.scaled(torch.ones_like(query), torch.ones_like(key))
 
 
 def edited_run(

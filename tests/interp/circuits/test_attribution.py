@@ -107,6 +107,28 @@ def test_pairs_give_the_row_as_half_of_both_margins() -> None:
     torch.testing.assert_close(pairs.matrix.sum(0)[:-1] / 2, row[pairs.key_sources], atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("block", [1, 100, 2**24])
+def test_summaries_of_pairs_are_those_of_the_whole_matrix(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interp.circuits.attention_pairs._BLOCK", block)
+    d = random_decomposition(NetworkShape(n_kv_heads=2), ("plain", "none", "centred", "plain"), 7, dtype=torch.float64)
+    pairs = attention_pairs(d, AttentionTarget(1, 1, 5, 2, minus_mean=True))
+    matrix = pairs.matrix
+    by_query, by_key = pairs.margins()
+    torch.testing.assert_close(by_query, matrix.sum(1))
+    torch.testing.assert_close(by_key, matrix.sum(0))
+    order = matrix.flatten().abs().argsort(descending=True)[:20]
+    top = pairs.top(20)
+    assert top["contribution"].tolist() == pytest.approx(matrix.flatten()[order].tolist())
+    assert [pairs.query_ids.index(name) * len(pairs.key_ids) + pairs.key_ids.index(key) for name, key in zip(top["query_id"], top["key_id"], strict=True)] == order.tolist()
+    ranks = {Kind.ERROR: 0, Kind.OUTPUT: 0, Kind.FEATURE: 1, Kind.TOKEN: 2, Kind.POSITION: 2, Kind.BIAS: 3}
+    rank = [torch.tensor([*(ranks[Kind(kind)] for kind in d.sources.kind[side].tolist()), 3]) for side in (pairs.query_sources, pairs.key_sources)]
+    joint = torch.minimum(rank[0][:, None], rank[1])
+    for code, name in enumerate(("errors", "features", "embeddings", "biases")):
+        assert pairs.sums[name] == pytest.approx(float(matrix[joint == code].sum()), abs=1e-12)
+    factors = torch.rand(matrix.shape[0], dtype=torch.float64), torch.rand(matrix.shape[1], dtype=torch.float64)
+    assert pairs.scaled(*factors) == pytest.approx(float(factors[0] @ matrix @ factors[1]))
+
+
 def test_an_error_on_either_side_makes_a_pair_an_error() -> None:
     d = random_decomposition(NetworkShape(), ("none",) * 4, 5)
     pairs = attention_pairs(d, AttentionTarget(1, 0, 3, 1))
