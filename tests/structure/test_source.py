@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = sorted(file for package in ("interp", "training", "apps", "benchmarks") for file in (ROOT / package).rglob("*.py"))
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-ORDER = ["runs", "corpora", "othello", "models", "dictionaries", "circuits", "figures"]
+ORDER = ["runs", "corpora", "othello", "models", "heads", "dictionaries", "circuits", "figures"]
 """A package may import those before it and itself."""
 
 
