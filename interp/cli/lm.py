@@ -1,0 +1,42 @@
+"""`interp lm`: the small decoder language model whose heads and in-context learning are watched emerge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from interp.cli.output import emit
+
+app = typer.Typer(no_args_is_help=True, help="A small decoder language model, with checkpoints at log-spaced steps.")
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Run folder; a run that is there goes on.")] = Path("runs/lm"),
+    steps: Annotated[int, typer.Option(min=10, help="Steps of the whole run; more than before prolongs it.")] = 3_600,
+    batch: Annotated[int, typer.Option(min=1, help="Sequences of 512 tokens a step.")] = 8,
+    layers: Annotated[int, typer.Option(min=1)] = 6,
+    d_model: Annotated[int, typer.Option(min=16, help="Width of the residual stream.")] = 128,
+    heads: Annotated[int, typer.Option(min=1, help="Attention heads a layer.")] = 8,
+    text: Annotated[str, typer.Option(help="default (text installed here), or a .txt or .jsonl file.")] = "default",
+    warm_start: Annotated[str, typer.Option(help="Folder of a checkpoint to begin from.")] = "",
+    seed: int = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")] = "auto",
+) -> None:
+    """Train it on real text, invented worlds and demonstrations of tasks; a checkpoint loads like any Hub model."""
+    from accelerate import PartialState
+
+    from training.lm.train import DecoderTraining
+    from training.lm.train import train as run
+
+    settings = DecoderTraining(steps, batch, layers, d_model, heads, text=text, warm_start=warm_start, seed=seed)
+    results = run(settings, out, device=device)
+    if PartialState().is_main_process:
+        emit(results, as_json=True, text="")
+
+
+@app.callback()
+def lm() -> None:
+    """Keeps `train` a verb of its own while it is the only one."""

@@ -1,0 +1,201 @@
+"""Train the decoder, and keep what it was at log-spaced steps (after Ren et al. 2024, arXiv 2402.13055, section 5).
+
+    runs/<name>/tokenizer/            trained on the run's own mix
+    runs/<name>/text.safetensors      the real text as tokens: a resumed run needs no corpus
+    runs/<name>/checkpoints/step_N/   models in half precision
+
+Muon updates the matrices of the blocks, AdamW the embeddings and norms. The paper's model is 600 times as large and
+reads real text alone; the mix (`training.lm.mix`) and the shape are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import PartialState
+from jaxtyping import Float, Int
+from safetensors import safe_open
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from interp.corpora.windows import DEFAULT, corpus
+from interp.runs.atomic import write_tensors
+from interp.runs.device import autocast, resolve
+from interp.runs.errors import UserError
+from interp.runs.folder import Run
+from interp.runs.loop import Job, fit
+from interp.runs.schedule import Schedule
+from training.lm.checkpoints import log_spaced, save_checkpoint
+from training.lm.mix import INVENTED, Mix, invented, packed, tokenizer_sample
+from training.lm.model import DecoderShape, new_decoder
+from training.lm.tokenizer import train_tokenizer
+from training.optimizers.muon import Muon
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+_HELD_OUT = 16
+"""Sequences of each kind that the loss is measured on."""
+_TOKENIZER_TEXTS = 2_000
+
+
+@dataclass(frozen=True)
+class DecoderTraining:
+    """Settings of one run."""
+
+    steps: int = 3_600
+    batch: int = 8
+    """Sequences a step, over all processes."""
+    layers: int = 6
+    d_model: int = 128
+    heads: int = 8
+    vocab: int = 4096
+    context: int = 512
+    """Tokens a sequence."""
+    text: str = DEFAULT
+    """`default` for the installed text, or a .txt or .jsonl file."""
+    text_tokens: int = 8_000_000
+    """Most tokens of real text; read again and again if the run needs more."""
+    muon_lr: float = 0.01
+    adamw_lr: float = 3e-3
+    weight_decay: float = 0.01
+    warmup: int = 50
+    decay_share: float = 0.3
+    warm_start: str = ""
+    """A folder of a checkpoint to begin from, its tokenizer included; the optimizers begin afresh. Empty: random."""
+    seed: int = 1
+
+    @property
+    def schedule(self) -> Schedule:
+        """Warm-up, constant, linear decay."""
+        return Schedule(self.steps, min(self.warmup, self.steps // 10), round(self.decay_share * self.steps))
+
+    @property
+    def shape(self) -> DecoderShape:
+        """The MLP is three times as wide as the model."""
+        return DecoderShape(self.vocab, self.layers, self.d_model, self.heads, 3 * self.d_model, self.context)
+
+
+def prepare_text(settings: DecoderTraining, out: Path) -> tuple[PreTrainedTokenizerFast, dict[str, Tensor]]:
+    """The run's tokenizer and real text, train and held-out; made and written to `out` when they are not there."""
+    from transformers import AutoTokenizer
+
+    place, file = out / "tokenizer", out / "text.safetensors"
+    if not file.exists():
+        if settings.warm_start:
+            tokenizer = AutoTokenizer.from_pretrained(settings.warm_start, local_files_only=True)
+        else:
+            sample = tokenizer_sample(corpus(settings.text, "train"), texts=_TOKENIZER_TEXTS, seed=settings.seed)
+            tokenizer = train_tokenizer(sample, settings.vocab)
+        tokenizer.save_pretrained(place)
+        counts = {"train": settings.text_tokens, "held-out": _HELD_OUT * settings.context}
+        texts = {
+            split: packed((document.text for document in corpus(settings.text, split)), tokenizer, count)  # type: ignore[arg-type]
+            for split, count in counts.items()
+        }
+        if min(map(len, texts.values())) < settings.context:
+            raise UserError(f"'{settings.text}' is too short: each split needs at least {settings.context} tokens")
+        write_tensors(file, {split: text.to(torch.int32) for split, text in texts.items()})
+    tokenizer: Any = AutoTokenizer.from_pretrained(place, local_files_only=True)
+    with safe_open(file, framework="pt") as stored:
+        return tokenizer, {split: stored.get_tensor(split) for split in stored.keys()}  # noqa: SIM118 - not a dict
+
+
+class DecoderJob(Job):
+    """Cross-entropy of the next token."""
+
+    def __init__(
+        self, settings: DecoderTraining, tokenizer: PreTrainedTokenizerFast, text: dict[str, Tensor],
+        snapshots: Path, device: torch.device,
+    ) -> None:  # fmt: skip
+        self.settings, self.tokenizer, self.snapshots, self.device = settings, tokenizer, snapshots, device
+        self.units_per_step = settings.batch * settings.context
+        self.mix = Mix(text["train"], tokenizer, length=settings.context, seed=settings.seed)
+        self.held_out = _held_out(settings, tokenizer, text["held-out"])
+        self.due = set(log_spaced(settings.steps))
+        self.module = self.model = self._model().train().to(device)
+        blocks = [weight for weight in self.model.model.layers.parameters() if weight.ndim == 2]
+        chosen = {id(weight) for weight in blocks}
+        rest = [weight for weight in self.model.parameters() if id(weight) not in chosen]
+        self.optimizers = [
+            Muon(blocks, lr=settings.muon_lr, weight_decay=settings.weight_decay),
+            torch.optim.AdamW(rest, lr=settings.adamw_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        ]
+
+    def _model(self) -> LlamaForCausalLM:
+        if self.settings.warm_start:
+            from transformers import LlamaForCausalLM
+
+            return LlamaForCausalLM.from_pretrained(self.settings.warm_start, local_files_only=True, dtype=torch.float32)
+        return new_decoder(self.settings.shape, end=self.tokenizer.eos_token_id, seed=self.settings.seed)
+
+    def backward(self, step: int) -> dict[str, float | Tensor]:
+        """Read this process's share of the step's sequences."""
+        state, batch = PartialState(), self.settings.batch
+        share = batch // state.num_processes
+        tokens = self.mix.sequences(step * batch + state.process_index * share, share).to(self.device)
+        with autocast(self.device):
+            logits = self.model(tokens, use_cache=False).logits
+        loss = next_token_loss(logits.float(), tokens).mean()
+        loss.backward()
+        return {"loss": loss.detach()}
+
+    def after_step(self, step: int) -> None:
+        """Keep the model at log-spaced steps."""
+        if step + 1 in self.due:
+            self.snapshot(step + 1)
+
+    def snapshot(self, step: int) -> None:
+        """Write the model as it is now."""
+        if PartialState().is_main_process:
+            save_checkpoint(self.snapshots, step, self.model, self.tokenizer)
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, Any]:
+        """Loss in nats a token on held-out sequences of each kind."""
+        losses = {}
+        for kind, tokens in self.held_out.items():
+            pieces = [next_token_loss(self.model(piece).logits.float(), piece) for piece in tokens.to(self.device).split(4)]
+            losses[f"{kind}_loss"] = float(torch.cat(pieces).mean())
+        return losses
+
+
+def next_token_loss(
+    logits: Float[Tensor, "sequence pos vocab"], tokens: Int[Tensor, "sequence pos"]
+) -> Float[Tensor, "sequence pos-1"]:
+    """Nats of each token given those before it."""
+    return cross_entropy(logits[:, :-1].mT, tokens[:, 1:], reduction="none")
+
+
+def _held_out(
+    settings: DecoderTraining, tokenizer: PreTrainedTokenizerFast, text: Int[Tensor, " token"]
+) -> dict[str, Int[Tensor, "sequence pos"]]:
+    """Real text of held-out sources, and invented documents of numbers that no run reaches."""
+    length = settings.context
+    count = len(text) // length
+    found = {"text": text[: count * length].view(count, length).long()}
+    for kind in INVENTED:
+        numbers = range(2 * 10**9, 2 * 10**9 + _HELD_OUT)
+        found[kind] = torch.stack([packed(invented(kind, settings.seed, one), tokenizer, length) for one in numbers])
+    return found
+
+
+def train(settings: DecoderTraining, out: Path, *, device: str = "auto") -> dict[str, Any]:
+    """Train, or go on with, the run at `out`; return the final losses on held-out text."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # one a checkpoint otherwise
+    where = resolve(device)
+    run = Run.open(out, config=asdict(settings), seed=settings.seed, primary=PartialState().is_main_process)
+    with PartialState().main_process_first():
+        tokenizer, text = prepare_text(settings, out)
+    job = DecoderJob(settings, tokenizer, text, out / "checkpoints", where)
+    if not run.checkpoint.exists():
+        job.snapshot(0)
+    results = fit(job, run, settings.schedule, evaluate_every=100)
+    if run.primary:
+        run.finish(results)
+    return results
