@@ -1,0 +1,111 @@
+"""The relation index of every head, as sums over events (Ren et al. 2024, arXiv 2402.13055, section 3).
+
+For a head h, a position j and a triplet with head token at s and tail token at o, both not after j:
+1. attention of h at j over the positions up to j;
+2. the event counts if s is most attended, and more than tau times as much as any position that holds another token;
+3. p: softmax of the value vector through W_O and the unembedding, at the distinct tokens of the context;
+4. q: p above its mean over those tokens, else zero;
+5. a: the tail's share of q, between 0 and 1;
+6. the index averages a over events and triplets.
+
+This file measures sums of a, for the tail and for its matched random tails (`interp.heads.candidates`), apart for every
+triplet, direction, order, head and level of the ratio; `interp.heads.result` averages them. A *level* is the largest
+threshold of `IndexOptions.taus` that the ratio exceeds, so that the events for a tau are those of its level and above.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Int
+
+from interp.heads.batches import Batch
+from interp.heads.candidates import CANDIDATES
+from interp.heads.events import Attended, Events, attended, context_logits, find_events
+from interp.heads.kernels import add_events
+from interp.heads.layers import LayerReader, LayerReading, layer_reader
+from interp.heads.options import IndexOptions
+from interp.heads.recall import Recall, lay_out
+from interp.heads.rows import group_table, layer_rows, schema
+
+if TYPE_CHECKING:
+    from interp.models.bridge import LanguageModel
+
+RATIOS = (*(np.arange(10, 30) / 10).tolist(), 3.0, 3.5, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0, 100.0)
+"""Lower edges of the classes in which the attention ratios of all events are counted (their figure 11)."""
+
+
+class Ratios:
+    """How often the most attended position stands out by how much, over all positions but a text's first."""
+
+    def __init__(self, layers: int, heads: int) -> None:
+        self.counts = np.zeros((layers, heads, len(RATIOS)), dtype=np.int64)
+        """By class of `RATIOS`."""
+        self.at_first = np.zeros((layers, heads), dtype=np.int64)
+        """Events whose most attended position is the first of the text, often an attention sink."""
+
+    def add(self, layer: int, where: Attended, lengths: Int[np.ndarray, " batch"]) -> None:
+        """Count one layer's events."""
+        heads, width = where.key.shape[1:]
+        position = torch.arange(width, device=where.key.device)
+        chosen = (position > 0) & (position < torch.as_tensor(lengths, device=where.key.device)[:, None, None])
+        row, head, query = chosen.expand_as(where.key).nonzero(as_tuple=True)
+        edges = torch.tensor(RATIOS[1:], device=where.ratio.device, dtype=where.ratio.dtype)
+        level = torch.bucketize(where.ratio[row, head, query], edges)
+        counts = torch.bincount(head * len(RATIOS) + level, minlength=heads * len(RATIOS))
+        self.counts[layer] += counts.view(heads, -1).cpu().numpy()
+        sinks = torch.bincount(head[where.key[row, head, query] == 0], minlength=heads)
+        self.at_first[layer] += sinks.cpu().numpy()
+
+
+class RelationIndex:
+    """Measures batches of aligned documents with one model.
+
+    On another device than the CPU all but the last step happens there: logits of context tokens come back.
+    """
+
+    def __init__(self, reader: LayerReader, options: IndexOptions, *, candidates: int = CANDIDATES) -> None:
+        self.reader, self.options, self.candidates = reader, options, candidates
+        self.network = reader.network
+        self.ratios = Ratios(len(self.network.layers), len(self.network.layers[0].attention.W_Q))
+
+    @classmethod
+    def of(cls, model: LanguageModel, options: IndexOptions, *, candidates: int = CANDIDATES) -> RelationIndex:
+        """For a language model, from the source that the options name."""
+        return cls(layer_reader(model, options.source), options, candidates=candidates)
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are wanted."""
+        return self.network.embedding.device
+
+    def measure(self, batch: Batch) -> pa.Table:
+        """One row for every group, layer, head and level with events: `interp.heads.rows`. Adds to `ratios`."""
+        recall = lay_out(batch, self.options.source, self.candidates)
+        scales = self.reader.final_scales(batch.tokens) if self.options.final_norm else None
+        groups, found = group_table(recall), [schema(recall.slots).empty_table()]
+
+        def visit(reading: LayerReading) -> None:
+            where = attended(reading, batch, self.options)
+            self.ratios.add(reading.layer, where, batch.lengths)
+            events = find_events(where, batch, recall.earliest)
+            if len(events.row):
+                logits = context_logits(self.network, reading, batch, events, self.options, scales)
+                tally = self._tally(batch, recall, events, logits.cpu().numpy())
+                found.append(layer_rows(groups, recall, reading.layer, self.options.taus, *tally))
+
+        self.reader.visit(batch.tokens, visit)
+        return pa.concat_tables(found)
+
+    def _tally(self, batch: Batch, recall: Recall, events: Events, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of shares and numbers of events, [group, head, level, slot]."""
+        row, head, query, key, ratio = (column.cpu().numpy() for column in events)
+        level = np.searchsorted(self.options.taus, ratio) - 1
+        shape = (len(recall.groups), self.ratios.counts.shape[1], len(self.options.taus), recall.slots)
+        sums, counts = np.zeros(shape), np.zeros(shape, dtype=np.int32)
+        where, entries = (row, head, query, key, level), (recall.group, recall.slot, recall.ready, recall.place)
+        add_events(logits, batch.seen, *where, recall.start, *entries, sums, counts)
+        return sums, counts
