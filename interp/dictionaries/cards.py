@@ -104,9 +104,7 @@ class Pass(NamedTuple):
 
 
 @torch.no_grad()
-def _activations(
-    model: OthelloTransformer, dictionaries: Mapping[str, Dictionary], games: int, seed: int
-) -> Iterator[Pass]:
+def _activations(model: OthelloTransformer, dictionaries: Mapping[str, Dictionary], games: int, seed: int) -> Iterator[Pass]:
     done = 0
     for batch in batches(games, seed=seed):
         holds = predicates(batch.games).reshape(-1, len(NAMES))

@@ -164,9 +164,7 @@ def _site_step(  # type: ignore[no-untyped-def]
             count = select_above(pre[row], threshold, indices, values)
         error[:] = -targets[row]
         _decode(indices, values, count, decoder, error)
-        _backward_row(
-            indices, values, count, error, inputs[row], decoder, l1, grad_decoder, grad_encoder, grad_bias
-        )
+        _backward_row(indices, values, count, error, inputs[row], decoder, l1, grad_decoder, grad_encoder, grad_bias)
         if bandwidth > 0:
             _threshold_row(pre[row], threshold, bandwidth, l0, error, decoder, grad_threshold)
         error_sum += error

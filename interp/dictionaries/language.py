@@ -25,8 +25,9 @@ from interp.corpora.document import Split
 from interp.corpora.windows import DEFAULT, corpus, windows
 from interp.dictionaries.job import DictionaryJob, Recipe, Stream
 from interp.dictionaries.kernels import GROUP
-from interp.dictionaries.language_traffic import language_traffic, parse_sites, read_hook, written_hook
+from interp.dictionaries.language_sites import parse_sites, read_hook, written_hook
 from interp.dictionaries.sets import DictionarySet
+from interp.models.language_traffic import language_traffic
 from interp.runs.errors import UserError
 from interp.runs.folder import Run
 from interp.runs.loop import fit
@@ -50,7 +51,7 @@ class LanguageTraining(Recipe):
     model: str = ""
     """What `interp.models.load` was given."""
     sites: str = "all"
-    """See `interp.dictionaries.language_traffic.parse_sites`."""
+    """See `interp.dictionaries.language_sites.parse_sites`."""
     text: str = DEFAULT
     """`default` for the installed text, or a .txt or .jsonl file."""
     context: int = 128

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from interp.dictionaries.base import Dictionary
 from interp.dictionaries.language import SKIPPED, text_windows
-from interp.dictionaries.language_traffic import read_hook, sites_of, written_hook
+from interp.dictionaries.language_sites import read_hook, sites_of, written_hook
 from interp.dictionaries.transcoder import is_transcoder
 from interp.runs.errors import UserError
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from interp.dictionaries.base import Dictionary
-from interp.dictionaries.language_traffic import read_hook, site_of_hook
+from interp.dictionaries.language_sites import read_hook, site_of_hook
 from interp.dictionaries.saelens import load_dictionary
 from interp.dictionaries.sets import DictionarySet
 from interp.runs.errors import UserError

@@ -46,4 +46,3 @@ def ship(
     }
     write_json(place / "manifest.json", shipped)
     return shipped
-

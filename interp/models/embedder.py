@@ -23,9 +23,9 @@ class SentenceEmbedder(NamedTuple):
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Float[Tensor, "text d_model"]:
         """Unit vectors, one a text; their dot product is the similarity."""
-        inputs = self.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-        ).to(self.model.device)
+        inputs = self.tokenizer(list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt").to(
+            self.model.device
+        )
         states = self.model(**inputs).last_hidden_state
         mask = inputs.attention_mask[..., None].to(states.dtype)
         return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)

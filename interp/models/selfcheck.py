@@ -43,9 +43,7 @@ def self_check(bridge: TransformerBridge, name: str) -> SelfCheck:
     network = read_weights(bridge.original_model)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(len(network.embedding), (_POSITIONS,), generator=generator).to(network.embedding.device)
-    logits, cache = bridge.run_with_cache(
-        tokens[None], names_filter=lambda hook: hook.endswith((*_STREAM, "hook_pattern"))
-    )
+    logits, cache = bridge.run_with_cache(tokens[None], names_filter=lambda hook: hook.endswith((*_STREAM, "hook_pattern")))
     record = network.run(tokens)
     check = SelfCheck(_residual_gap(cache, len(network.layers)), _pattern_gap(cache, record))
     if not check.residual < TOLERANCE:

@@ -13,8 +13,7 @@ import torch
 from interp.dictionaries.language import LanguageDictionaryJob, LanguageTraining, text_windows, train_language
 from interp.dictionaries.language_evaluate import evaluate_language_set
 from interp.dictionaries.language_sets import load_language_set
-from interp.dictionaries.language_traffic import (
-    language_traffic,
+from interp.dictionaries.language_sites import (
     parse_sites,
     read_hook,
     site_of_hook,
@@ -24,6 +23,7 @@ from interp.dictionaries.language_traffic import (
 from interp.dictionaries.relu import ReluDictionary
 from interp.dictionaries.sets import DictionarySet
 from interp.models.bridge import LanguageModel
+from interp.models.language_traffic import language_traffic
 from interp.models.load import load
 from interp.models.network import Network
 from interp.runs import loop
@@ -55,7 +55,17 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
 def settings(text: str, **changes: Any) -> LanguageTraining:
     """A run of a second."""
     few = LanguageTraining(
-        steps=12, model="tiny", text=text, context=16, windows=4, d_sae=48, k=4, lr=1e-2, warmup=2, resample_every=5, dead_after=150
+        steps=12,
+        model="tiny",
+        text=text,
+        context=16,
+        windows=4,
+        d_sae=48,
+        k=4,
+        lr=1e-2,
+        warmup=2,
+        resample_every=5,
+        dead_after=150,
     )
     return replace(few, **changes)
 
@@ -89,7 +99,11 @@ def test_training_explains_more_and_more(kind: str, models: dict[str, LanguageMo
     assert list(found) == ["L0A", "L0M", "L1A", "L1M"]
     losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert losses[-1] < 0.5 * losses[0]
-    assert all(torch.equal(a, b) for site in found for a, b in zip(found[site].parameters(), load_language_set(tmp_path / "run")[site].parameters(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for site in found
+        for a, b in zip(found[site].parameters(), load_language_set(tmp_path / "run")[site].parameters(), strict=True)
+    )
     metadata = found["L1A"].config["metadata"]
     assert metadata["hook_name"] == "blocks.1.hook_attn_out"
     assert (metadata["context_size"], metadata["seqpos_slice"], metadata["prepend_bos"]) == (16, [1, None], False)
@@ -175,7 +189,9 @@ def test_text_too_short_is_refused(models: dict[str, LanguageModel], tmp_path: P
 def test_sites_as_text() -> None:
     assert parse_sites("all", 2) == sites_of(2) == ["L0A", "L0M", "L1A", "L1M"]
     assert parse_sites("L3M,L1A-L2A, L3M", 5) == ["L1A", "L2A", "L3M"]
-    assert [site_of_hook(name) for name in ("blocks.3.hook_mlp_out", "blocks.12.attn.hook_out", "blocks.1.hook_resid_post")] == ["L3M", "L12A", None]
+    assert [
+        site_of_hook(name) for name in ("blocks.3.hook_mlp_out", "blocks.12.attn.hook_out", "blocks.1.hook_resid_post")
+    ] == ["L3M", "L12A", None]
 
 
 def perfect(sites: list[str]) -> DictionarySet:
@@ -196,7 +212,9 @@ def test_a_perfect_set_costs_nothing_and_an_empty_one_everything(models: dict[st
     kept = evaluate_language_set(model, found, text=text, context=16, count=6)
     assert kept.positions == 6 * 15
     assert kept.spliced_loss == pytest.approx(kept.loss, abs=1e-4)
-    assert all(row["explained_variance"] == pytest.approx(1, abs=1e-5) and row["l0"] == pytest.approx(32) for row in kept.sites)
+    assert all(
+        row["explained_variance"] == pytest.approx(1, abs=1e-5) and row["l0"] == pytest.approx(32) for row in kept.sites
+    )
     tokens = text_windows(model, text, "held-out", 16, 6)
     with torch.no_grad():
         logits = model.bridge(tokens)[:, :-1]
@@ -205,7 +223,9 @@ def test_a_perfect_set_costs_nothing_and_an_empty_one_everything(models: dict[st
     for dictionary in found.values():
         dictionary.W_dec.data.zero_()
     lost = evaluate_language_set(model, found, text=text, context=16, count=6)
-    assert lost.spliced_loss == pytest.approx(lost.zeroed_loss, abs=1e-5) and lost.zeroed_loss != pytest.approx(lost.loss, abs=1e-3)
+    assert lost.spliced_loss == pytest.approx(lost.zeroed_loss, abs=1e-5) and lost.zeroed_loss != pytest.approx(
+        lost.loss, abs=1e-3
+    )
     assert all(row["explained_variance"] <= 1e-6 for row in lost.sites)
 
 
@@ -233,7 +253,12 @@ def test_transcoders_are_measured_from_what_they_read(models: dict[str, Language
 def test_foreign_folders_are_found_by_their_hook(tmp_path: Path) -> None:
     found = perfect(["L0A", "L1M"])
     for site, (folder, config) in zip(
-        found, [("layer_0/sae", {"metadata": {"hook_name": "blocks.0.attn.hook_out"}}), ("b", {"hook_name": "blocks.1.hook_mlp_out"})], strict=True
+        found,
+        [
+            ("layer_0/sae", {"metadata": {"hook_name": "blocks.0.attn.hook_out"}}),
+            ("b", {"hook_name": "blocks.1.hook_mlp_out"}),
+        ],
+        strict=True,
     ):
         found[site].config |= config
         from interp.dictionaries.saelens import save_dictionary

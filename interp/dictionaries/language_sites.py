@@ -1,24 +1,13 @@
-"""What attention and MLPs of a language model read and write, through the hooks of its TransformerLens Bridge.
+"""Sites of a language model and the TransformerLens hooks that carry what they write and read.
 
-The hooks have the same names in every architecture, and the load-time self-check has seen that what they carry adds up
-to the residual stream. Names are the older ones of TransformerLens, which SAELens' files use.
+Names are the older ones of TransformerLens, which SAELens' files use.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from interp.runs.errors import UserError
-
-if TYPE_CHECKING:
-    from transformer_lens.model_bridge import TransformerBridge
 
 _SITE_HOOK = re.compile(r"blocks\.(\d+)\.(?:hook_(attn|mlp)_out|(attn|mlp)\.hook_out)")
 _RANGE = re.compile(r"L(\d+)([AM])(?:-L(\d+)\2)?")
@@ -64,27 +53,3 @@ def parse_sites(text: str, n_layers: int) -> list[str]:
         stranger = next(iter(sorted(found - set(known))), text)
         raise UserError(f"site {stranger} is none of this model's; its sites are L0A .. {known[-1]}")
     return [site for site in known if site in found]
-
-
-class _Enough(Exception):
-    """All that was wanted has passed: the layers above and the unembedding need not run."""
-
-
-@torch.no_grad()
-def language_traffic(
-    bridge: TransformerBridge, tokens: Int[Tensor, "batch pos"], hooks: Sequence[str]
-) -> dict[str, Float[Tensor, "batch pos d_model"]]:
-    """What passes the named hooks, in one forward pass that ends at the last of them."""
-    seen: dict[str, Tensor] = {}
-
-    def keep(name: str) -> Callable[[Tensor, Any], None]:
-        def hook(value: Tensor, hook: Any) -> None:
-            seen[name] = value
-            if len(seen) == len(set(hooks)):
-                raise _Enough
-
-        return hook
-
-    with bridge.hooks(fwd_hooks=[(name, keep(name)) for name in hooks]), suppress(_Enough):
-        bridge(tokens, return_type=None, use_cache=False)
-    return {name: seen[name] for name in hooks}
