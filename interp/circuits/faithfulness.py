@@ -17,8 +17,9 @@ from torch import Tensor
 
 from interp.circuits.decomposition import Decomposition
 from interp.circuits.interventions import value_in
-from interp.circuits.sources import Kind, applies, is_transcoder
+from interp.circuits.sources import Kind, applies
 from interp.circuits.targets import Target
+from interp.dictionaries.transcoder import is_transcoder
 from interp.models.network import Edits
 from interp.runs.errors import UserError
 
@@ -48,7 +49,7 @@ def faithfulness(
     Raises UserError for transcoders, whose features are not read from what the site writes.
     """
     for site, dictionary in d.dictionaries.items():
-        if is_transcoder(dictionary):
+        if is_transcoder(dictionary.architecture):
             raise UserError(f"faithfulness curves need dictionaries of outputs; {site} has a transcoder")
     means = means or {}
     true, empty = (float(value_in(d, d.record, target)), _value_with(d, target, ranking[:0], means))

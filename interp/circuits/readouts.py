@@ -23,8 +23,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.circuits.decomposition import Decomposition
-from interp.circuits.sources import SparseDictionary, centres_input, dictionary_input, is_transcoder
+from interp.circuits.sources import SparseDictionary, centres_input, dictionary_input
 from interp.circuits.targets import FeatureTarget, LogitTarget
+from interp.dictionaries.transcoder import is_transcoder
 from interp.models.record import Record
 
 
@@ -70,7 +71,7 @@ def feature_readouts(d: Decomposition, targets: Sequence[FeatureTarget]) -> Read
     index = torch.tensor([target.index for target in targets], device=device)
     position = torch.tensor([target.position for target in targets], device=device)
     dictionary = d.dictionaries[site]
-    if is_transcoder(dictionary):
+    if is_transcoder(dictionary.architecture):
         return _transcoder(d, site, index, position)
     if site[-1] == "M":
         return _mlp(d, site, index, position)

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interp.dictionaries.transcoder import is_transcoder
 from interp.models.network import Network
 from interp.models.record import Record
 
@@ -141,12 +142,7 @@ def applies(dictionary: SparseDictionary, tokens: Int[Tensor, " pos"]) -> Bool[T
 
 def dictionary_input(dictionary: SparseDictionary, site: str, record: Record) -> Float[Tensor, "*batch pos d_model"]:
     """What a site's dictionary reads: the site's output, or for a transcoder the MLP's normalised input."""
-    return record.layers[int(site[1:-1])].mlp_normed if is_transcoder(dictionary) else record.output(site)
-
-
-def is_transcoder(dictionary: SparseDictionary) -> bool:
-    """Whether a dictionary reads the MLP's input rather than what it decomposes (SAELens' architecture names)."""
-    return "transcoder" in dictionary.architecture
+    return record.layers[int(site[1:-1])].mlp_normed if is_transcoder(dictionary.architecture) else record.output(site)
 
 
 def centres_input(dictionary: SparseDictionary) -> bool:

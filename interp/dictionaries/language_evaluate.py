@@ -54,7 +54,7 @@ class _Sums:
 
     def add(self, read: Float[Tensor, "row d_in"], written: Float[Tensor, "row d_model"]) -> None:
         """Take note of some positions."""
-        acts, reconstruction = self.dictionary(read if is_transcoder(self.dictionary) else written)
+        acts, reconstruction = self.dictionary(read if is_transcoder(self.dictionary.architecture) else written)
         self.error += float((written - reconstruction).double().square().sum())
         self.squares += float(written.double().square().sum())
         self.total += written.double().sum(0).cpu()
@@ -115,7 +115,7 @@ def _reading(site: str, dictionary: Dictionary, seen: dict[str, Tensor]) -> Hook
     def keep(value: Tensor, hook: Any) -> None:
         seen["read"] = value[:, SKIPPED:]
 
-    return [(read_hook(site), keep)] if is_transcoder(dictionary) else []
+    return [(read_hook(site), keep)] if is_transcoder(dictionary.architecture) else []
 
 
 def _splice(site: str, dictionary: Dictionary) -> Hooks:

@@ -32,7 +32,7 @@ class Traffic(NamedTuple):
 
     def input_of(self, dictionary: Dictionary) -> Float[Tensor, "batch pos d_model"]:
         """What a dictionary of this site encodes."""
-        return self.read if is_transcoder(dictionary) else self.written
+        return self.read if is_transcoder(dictionary.architecture) else self.written
 
 
 @contextmanager

@@ -7,7 +7,6 @@ computes exactly what was trained; SAELens has no transcoder with a k-largest ac
 
 from __future__ import annotations
 
-from interp.dictionaries.base import Dictionary
 from interp.dictionaries.jumprelu import JumpReluDictionary
 from interp.dictionaries.relu import ReluDictionary
 
@@ -24,6 +23,6 @@ class JumpReluTranscoder(JumpReluDictionary):
     architecture = "jumprelu_transcoder"
 
 
-def is_transcoder(dictionary: Dictionary) -> bool:
-    """Whether a dictionary reads a module's input rather than its output."""
-    return "transcoder" in dictionary.architecture
+def is_transcoder(architecture: str) -> bool:
+    """Whether dictionaries of SAELens' `architecture` read a module's input rather than its output."""
+    return "transcoder" in architecture

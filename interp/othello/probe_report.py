@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 
-from interp.othello.probes import FRAMES, Probes, accuracies, majority, save_probes, train_probes
+from interp.othello.probe_fit import train_probes
+from interp.othello.probes import FRAMES, Probes, accuracies, majority, save_probes
 from interp.othello.steering import Operation, best_alpha, edit_cases, edit_errors
 from interp.othello.transformer import OthelloTransformer
 from interp.runs.atomic import write_json
@@ -121,9 +122,7 @@ def edit_rows(model: OthelloTransformer, probes: Probes, *, count: int, seed: in
             cases = edit_cases(operation, count=count, seed=seed + 1, ply=ply)
             found = edit_errors(model, probes, cases, alpha=alpha)
             rows.append(
-                Editing(
-                    operation, ply, alpha, found.edited, found.edited_margin, found.null, found.null_margin, found.cases
-                )
+                Editing(operation, ply, alpha, found.edited, found.edited_margin, found.null, found.null_margin, found.cases)
             )
     return rows
 

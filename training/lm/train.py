@@ -21,6 +21,7 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from interp.corpora.document import Split
 from interp.corpora.windows import DEFAULT, corpus
 from interp.runs.atomic import write_tensors
 from interp.runs.device import autocast, resolve
@@ -81,27 +82,36 @@ class DecoderTraining:
 
 def prepare_text(settings: DecoderTraining, out: Path) -> tuple[PreTrainedTokenizerFast, dict[str, Tensor]]:
     """The run's tokenizer and real text, train and held-out; made and written to `out` when they are not there."""
-    from transformers import AutoTokenizer
+    from transformers import PreTrainedTokenizerFast
 
-    place, file = out / "tokenizer", out / "text.safetensors"
+    file = out / "text.safetensors"
     if not file.exists():
-        if settings.warm_start:
-            tokenizer = AutoTokenizer.from_pretrained(settings.warm_start, local_files_only=True)
-        else:
-            sample = tokenizer_sample(corpus(settings.text, "train"), texts=_TOKENIZER_TEXTS, seed=settings.seed)
-            tokenizer = train_tokenizer(sample, settings.vocab)
-        tokenizer.save_pretrained(place)
-        counts = {"train": settings.text_tokens, "held-out": _HELD_OUT * settings.context}
-        texts = {
-            split: packed((document.text for document in corpus(settings.text, split)), tokenizer, count)  # type: ignore[arg-type]
-            for split, count in counts.items()
-        }
-        if min(map(len, texts.values())) < settings.context:
-            raise UserError(f"'{settings.text}' is too short: each split needs at least {settings.context} tokens")
-        write_tensors(file, {split: text.to(torch.int32) for split, text in texts.items()})
-    tokenizer: Any = AutoTokenizer.from_pretrained(place, local_files_only=True)
+        _make_text(settings, out, file)
     with safe_open(file, framework="pt") as stored:
-        return tokenizer, {split: stored.get_tensor(split) for split in stored.keys()}  # noqa: SIM118 - not a dict
+        texts = {split: stored.get_tensor(split) for split in stored.keys()}  # noqa: SIM118 - not a dict
+    return PreTrainedTokenizerFast.from_pretrained(out / "tokenizer", local_files_only=True), texts
+
+
+def _make_text(settings: DecoderTraining, out: Path, file: Path) -> None:
+    tokenizer = _tokenizer(settings)
+    tokenizer.save_pretrained(out / "tokenizer")
+    splits: dict[Split, int] = {"train": settings.text_tokens, "held-out": _HELD_OUT * settings.context}
+    texts = {
+        split: packed((document.text for document in corpus(settings.text, split)), tokenizer, count)
+        for split, count in splits.items()
+    }
+    if min(map(len, texts.values())) < settings.context:
+        raise UserError(f"'{settings.text}' is too short: each split needs at least {settings.context} tokens")
+    write_tensors(file, {split: text.to(torch.int32) for split, text in texts.items()})
+
+
+def _tokenizer(settings: DecoderTraining) -> PreTrainedTokenizerFast:
+    if settings.warm_start:
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast.from_pretrained(settings.warm_start, local_files_only=True)
+    sample = tokenizer_sample(corpus(settings.text, "train"), texts=_TOKENIZER_TEXTS, seed=settings.seed)
+    return train_tokenizer(sample, settings.vocab)
 
 
 class DecoderJob(Job):

@@ -53,3 +53,22 @@ def test_shipped_files_are_those_of_their_manifest(name: str) -> None:
     manifest = json.loads((SHIPPED / name / "manifest.json").read_text())
     assert manifest["transformer"] == sha256(TRANSFORMER)
     assert {site: sha256(SHIPPED / name / site / "sae_weights.safetensors") for site in load_set(name)} == manifest["sha256"]
+
+
+def test_a_warm_started_set_carries_its_history(tmp_path: Path) -> None:
+    config = {"steps": 10, "games": 2}
+    ran = {"status": "complete", "config": config, "seed": 2, "command": "first", "started": "1"}
+    load_set("topk").save(tmp_path / "one" / "set")
+    (tmp_path / "one" / "manifest.json").write_text(json.dumps(ran))
+    first = ship(tmp_path / "one", "shipped", games=2, folder=tmp_path)
+    assert first["positions"] == 10 * 2 * 59 and first["history"] == []
+    load_set("topk").save(tmp_path / "two" / "set")
+    warm = ran | {"config": config | {"warm_start": str(tmp_path / "shipped")}, "command": "second", "started": "2"}
+    (tmp_path / "two" / "manifest.json").write_text(json.dumps(warm))
+    for _ in range(2):  # shipping the same run again counts nothing twice
+        second = ship(tmp_path / "two", "shipped", games=2, folder=tmp_path)
+        assert second["history"] == [{"positions": 1180, "seed": 2, "command": "first"}]
+        assert second["positions"] == 2 * 1180
+    (tmp_path / "shipped" / "manifest.json").unlink()
+    with pytest.raises(UserError, match="no manifest.json there tells its history"):
+        ship(tmp_path / "two", "other", games=2, folder=tmp_path)

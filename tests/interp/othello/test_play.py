@@ -11,7 +11,9 @@ from interp.othello.play import Table, answer, as_text, position
 from interp.othello.transformer import OthelloConfig, OthelloTransformer
 from interp.runs.errors import UserError
 
-MODEL = OthelloTransformer(OthelloConfig(n_layers=1, d_model=16, n_heads=2, d_mlp=32), generator=torch.Generator().manual_seed(0)).eval()
+MODEL = OthelloTransformer(
+    OthelloConfig(n_layers=1, d_model=16, n_heads=2, d_mlp=32), generator=torch.Generator().manual_seed(0)
+).eval()
 GAME = random_games(1, seed=4).moves[0].tolist()
 
 

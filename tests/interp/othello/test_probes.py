@@ -11,10 +11,10 @@ import torch
 from interp.othello import probes as module
 from interp.othello.evaluate import Batch, batch_of
 from interp.othello.games import Games, random_games
+from interp.othello.probe_fit import ProbeJob, train_probes
 from interp.othello.probe_report import digest
 from interp.othello.probes import (
     FRAMES,
-    ProbeJob,
     Probes,
     accuracies,
     board_states,
@@ -22,12 +22,13 @@ from interp.othello.probes import (
     majority,
     residual_streams,
     save_probes,
-    train_probes,
 )
 from interp.othello.transformer import OthelloConfig, OthelloTransformer
 from interp.runs.errors import UserError
 
-MODEL = OthelloTransformer(OthelloConfig(n_layers=2, d_model=32, n_heads=2, d_mlp=32), generator=torch.Generator().manual_seed(0)).eval()
+MODEL = OthelloTransformer(
+    OthelloConfig(n_layers=2, d_model=32, n_heads=2, d_mlp=32), generator=torch.Generator().manual_seed(0)
+).eval()
 
 
 def test_board_states_follow_the_masks() -> None:
@@ -86,13 +87,17 @@ def test_the_fits_gradient_is_the_cross_entropys_of_every_depth_alone() -> None:
     job.backward(step=4)
     games = random_games(3, seed=8, first=12)
     streams = residual_streams(MODEL, batch_of(games).tokens)
-    torch.testing.assert_close((streams * job.scale[:, None, None, None]).square().mean((1, 2, 3)), torch.ones(3), rtol=0.2, atol=0)
+    torch.testing.assert_close(
+        (streams * job.scale[:, None, None, None]).square().mean((1, 2, 3)), torch.ones(3), rtol=0.2, atol=0
+    )
     alone = Probes(3, 32)
     alone.load_state_dict(job.weights.state_dict())
     logits = alone(streams * job.scale[:, None, None, None])
     for frame, states in enumerate(board_states(games)):
         for depth in range(3):
-            torch.nn.functional.cross_entropy(logits[frame, depth].flatten(0, 2), states.flatten()).backward(retain_graph=True)
+            torch.nn.functional.cross_entropy(logits[frame, depth].flatten(0, 2), states.flatten()).backward(
+                retain_graph=True
+            )
     torch.testing.assert_close(job.weights.weight.grad, alone.weight.grad, rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(job.fitted()(streams), logits.detach(), rtol=1e-4, atol=1e-4)
 

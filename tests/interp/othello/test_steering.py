@@ -12,7 +12,9 @@ from interp.othello.probes import Probes
 from interp.othello.steering import Operation, edit_cases, edit_errors, edited_logits, set_errors
 from interp.othello.transformer import OthelloConfig, OthelloTransformer
 
-MODEL = OthelloTransformer(OthelloConfig(n_layers=2, d_model=16, n_heads=2, d_mlp=32), generator=torch.Generator().manual_seed(0)).eval()
+MODEL = OthelloTransformer(
+    OthelloConfig(n_layers=2, d_model=16, n_heads=2, d_mlp=32), generator=torch.Generator().manual_seed(0)
+).eval()
 
 
 def random_probes() -> Probes:
