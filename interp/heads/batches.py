@@ -7,7 +7,7 @@ at j is the first `seen[j]` entries of the document's vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,13 +55,11 @@ def make_batch(documents: Sequence[AlignedDocument], device: torch.device) -> Ba
     return Batch(tuple(documents), padded, lengths, tuple(vocabularies), place, first, seen)
 
 
-def batches(documents: Sequence[AlignedDocument], device: torch.device, *, tokens: int = TOKENS) -> Iterator[Batch]:
-    """All documents, those of similar length together, `tokens` positions a batch or one document."""
-    held: list[AlignedDocument] = []
+def by_length(documents: Sequence[AlignedDocument], *, tokens: int = TOKENS) -> list[list[AlignedDocument]]:
+    """All documents, those of similar length together, `tokens` positions a group or one document."""
+    groups: list[list[AlignedDocument]] = []
     for document in sorted(documents, key=lambda document: len(document.tokens)):
-        if held and (len(held) + 1) * len(document.tokens) > tokens:
-            yield make_batch(held, device)
-            held = []
-        held.append(document)
-    if held:
-        yield make_batch(held, device)
+        if not groups or (len(groups[-1]) + 1) * len(document.tokens) > tokens:
+            groups.append([])
+        groups[-1].append(document)
+    return groups

@@ -42,10 +42,8 @@ class Ratios:
     """How often the most attended position stands out by how much, over all positions but a text's first."""
 
     def __init__(self, layers: int, heads: int) -> None:
-        self.counts = np.zeros((layers, heads, len(RATIOS)), dtype=np.int64)
-        """By class of `RATIOS`."""
-        self.at_first = np.zeros((layers, heads), dtype=np.int64)
-        """Events whose most attended position is the first of the text, often an attention sink."""
+        self.counts = np.zeros((layers, heads, 2, len(RATIOS)), dtype=np.int64)
+        """By class of `RATIOS`, those that attend to the text's first position (often an attention sink) apart: at 1."""
 
     def add(self, layer: int, where: Attended, lengths: Int[np.ndarray, " batch"]) -> None:
         """Count one layer's events."""
@@ -55,10 +53,16 @@ class Ratios:
         row, head, query = chosen.expand_as(where.key).nonzero(as_tuple=True)
         edges = torch.tensor(RATIOS[1:], device=where.ratio.device, dtype=where.ratio.dtype)
         level = torch.bucketize(where.ratio[row, head, query], edges)
-        counts = torch.bincount(head * len(RATIOS) + level, minlength=heads * len(RATIOS))
-        self.counts[layer] += counts.view(heads, -1).cpu().numpy()
-        sinks = torch.bincount(head[where.key[row, head, query] == 0], minlength=heads)
-        self.at_first[layer] += sinks.cpu().numpy()
+        sink = where.key[row, head, query] == 0
+        counts = torch.bincount((head * 2 + sink) * len(RATIOS) + level, minlength=heads * 2 * len(RATIOS))
+        self.counts[layer] += counts.view(heads, 2, -1).cpu().numpy()
+
+    def table(self) -> pa.Table:
+        """Columns layer, head, ratio (lower edge of the class), events, at_first (those at the first position)."""
+        layer, head, level = np.indices((*self.counts.shape[:2], len(RATIOS))).reshape(3, -1)
+        events, at_first = self.counts.sum(2).ravel(), self.counts[:, :, 1].ravel()
+        columns = {"layer": layer, "head": head, "ratio": np.array(RATIOS)[level], "events": events, "at_first": at_first}
+        return pa.table(columns)
 
 
 class RelationIndex:
@@ -70,7 +74,8 @@ class RelationIndex:
     def __init__(self, reader: LayerReader, options: IndexOptions, *, candidates: int = CANDIDATES) -> None:
         self.reader, self.options, self.candidates = reader, options, candidates
         self.network = reader.network
-        self.ratios = Ratios(len(self.network.layers), len(self.network.layers[0].attention.W_Q))
+        self.layers, self.heads = len(self.network.layers), len(self.network.layers[0].attention.W_Q)
+        self.ratios = Ratios(self.layers, self.heads)
 
     @classmethod
     def of(cls, model: LanguageModel, options: IndexOptions, *, candidates: int = CANDIDATES) -> RelationIndex:
@@ -104,7 +109,7 @@ class RelationIndex:
         """Sums of shares and numbers of events, [group, head, level, slot]."""
         row, head, query, key, ratio = (column.cpu().numpy() for column in events)
         level = np.searchsorted(self.options.taus, ratio) - 1
-        shape = (len(recall.groups), self.ratios.counts.shape[1], len(self.options.taus), recall.slots)
+        shape = (len(recall.groups), self.heads, len(self.options.taus), recall.slots)
         sums, counts = np.zeros(shape), np.zeros(shape, dtype=np.int32)
         where, entries = (row, head, query, key, level), (recall.group, recall.slot, recall.ready, recall.place)
         add_events(logits, batch.seen, *where, recall.start, *entries, sums, counts)

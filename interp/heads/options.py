@@ -60,3 +60,6 @@ class IndexOptions:
     def taus(self) -> tuple[float, ...]:
         """All thresholds that a measurement with these options keeps apart, ascending."""
         return tuple(sorted({*TAUS, self.threshold}))
+
+
+DEFAULT = IndexOptions()

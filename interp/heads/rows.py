@@ -22,8 +22,8 @@ from jaxtyping import Float, Int
 
 from interp.heads.recall import Recall
 
-_GROUP = {"document": pa.string(), "triplet": pa.int32(), "relation": pa.string(), "direction": pa.string()}
-_GROUP |= {"order": pa.string()}
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_GROUP = {"document": _WORD, "triplet": pa.int32(), "relation": _WORD, "direction": _WORD, "order": _WORD}
 
 
 def schema(slots: int) -> pa.Schema:

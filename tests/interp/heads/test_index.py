@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from interp.heads.aligned import AlignedDocument, AlignedTriplet
-from interp.heads.batches import batches, make_batch
-from interp.heads.index import RATIOS, RelationIndex
+from interp.heads.batches import by_length, make_batch
+from interp.heads.index import RelationIndex
 from interp.heads.layers import EmbeddingReader
 from interp.heads.options import IndexOptions
 from interp.models.network import Network
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 def measured(network: Network, documents: list[AlignedDocument], options: IndexOptions, *, tokens: int = 2048) -> pa.Table:
     reader = EmbeddingReader(network) if options.source == "embed" else RecordReader(network)
     index = RelationIndex(reader, options, candidates=3)
-    return pa.concat_tables([index.measure(batch) for batch in batches(documents, CPU, tokens=tokens)])
+    return pa.concat_tables([index.measure(make_batch(group, CPU)) for group in by_length(documents, tokens=tokens)])
 
 
 def by_triplet(rows: pa.Table, tau: float) -> dict[Key, tuple[float, int]]:
@@ -158,18 +158,19 @@ def test_ratios_count_every_position_once() -> None:
     batch = make_batch(documents, CPU)
     index.measure(batch)
     positions = sum(len(document.tokens) - 1 for document in documents)
-    assert (index.ratios.counts.sum(-1) == positions).all()
-    assert (index.ratios.at_first <= positions).all() and index.ratios.at_first.sum() > 0
-    above = index.ratios.counts[..., RATIOS.index(2.2) :].sum()
-    expected = 0
+    assert (index.ratios.counts.sum((2, 3)) == positions).all()
+    table = index.ratios.table().to_pandas()
+    above = table.events[table.ratio >= 2.2].sum()
+    expected, sinks = 0, 0
     for document in documents:
         for layer in network.run(document.tokens).layers:
             for pattern in layer.pattern:
                 for j in range(1, len(document.tokens)):
                     s = int(pattern[j].argmax())
+                    sinks += s == 0
                     others = pattern[j, : j + 1][document.tokens[: j + 1] != document.tokens[s]]
                     expected += not len(others) or float(pattern[j, s] / others.max()) > 2.2
-    assert above == expected
+    assert above == expected and table.at_first.sum() == sinks > 0
 
 
 def test_context_is_the_distinct_tokens_so_far() -> None:

@@ -1,0 +1,163 @@
+"""From sums of shares to the table of heads: index, control, interval, p-value of every head, relation and direction.
+
+One measurement (`interp.heads.run`) holds the sums for all thresholds of its grid and for both averages, so that every
+table, and how stable the set of heads is over tau, is read from it without another pass of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from interp.heads.options import Average
+from interp.heads.recall import Direction, Order
+from interp.heads.statistics import (
+    DEFAULT,
+    StatisticsOptions,
+    Summands,
+    bootstrap_intervals,
+    means,
+    permutation_p_values,
+    q_values,
+)
+from interp.runs.errors import UserError
+
+FEW, COMPARED = 20, 5
+"""Cells with fewer events or compared triplets are greyed out in figures and take no part in sets of heads."""
+DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Sums of shares of one model over one set of relations."""
+
+    rows: pa.Table
+    """See `interp.heads.rows`."""
+    ratios: pd.DataFrame
+    """See `interp.heads.index.Ratios.table`."""
+    layers: int
+    heads: int
+    relations: tuple[str, ...]
+    """All that were asked for, events or not."""
+    taus: tuple[float, ...]
+
+    def table(
+        self,
+        *,
+        tau: float | None = 2.2,
+        average: Average = "macro",
+        order: Order | None = None,
+        statistics: StatisticsOptions | None = DEFAULT,
+    ) -> pd.DataFrame:
+        """One row for every head, relation and direction.
+
+        Args:
+            tau: one of `taus`; None for the arg max alone.
+            average: see `interp.heads.options.IndexOptions`.
+            order: to look at those pairs alone in which this end stands first.
+            statistics: how p-values and intervals are drawn; without it they are NaN.
+
+        Returns:
+            Columns layer, head, relation, direction, index, control (the same for matched random tails), excess (index
+            minus control over the triplets that have such a tail), low and high (bootstrap interval of the index),
+            p_value, q_value (adjusted over the heads of a relation and direction), events, triplets, compared (how many
+            have a random tail with events). A head without events has the index 0, and NaN for all but the counts.
+
+        Raises:
+            UserError: for a tau that was not measured.
+        """
+        rows = self.rows.filter(self._chosen(tau, order))
+        tables = []
+        for relation in self.relations:
+            of_relation = rows.filter(pc.field("relation") == relation)
+            for direction in DIRECTIONS:
+                data = summands(of_relation.filter(pc.field("direction") == direction), self.heads, average)
+                tables.append(self._cells(data, relation, direction, statistics))
+        return pd.concat(tables, ignore_index=True)
+
+    def _chosen(self, tau: float | None, order: Order | None) -> pc.Expression:
+        threshold = 0.0 if tau is None else tau
+        if threshold not in self.taus:
+            known = ", ".join(f"{one:g}" for one in self.taus)
+            raise UserError(f"tau {threshold:g} was not measured; this measurement has {known} (0 is the arg max alone)")
+        chosen = pc.field("tau") >= threshold
+        return chosen if order is None else chosen & (pc.field("order") == order)
+
+    def _cells(
+        self, data: Summands, relation: str, direction: Direction, statistics: StatisticsOptions | None
+    ) -> pd.DataFrame:
+        cells = self.layers * self.heads
+        found, drawn = means(data, cells), np.full((4, cells), np.nan)
+        if statistics is not None:
+            p_values = permutation_p_values(data, cells, statistics)
+            drawn = np.stack([*bootstrap_intervals(data, cells, statistics), p_values, q_values(p_values)])
+        layer, head = np.divmod(np.arange(cells), self.heads)
+        columns = {"layer": layer, "head": head, "relation": relation, "direction": direction}
+        columns |= {"index": found.index, "control": found.control, "excess": found.excess}
+        columns |= dict(zip(("low", "high", "p_value", "q_value"), drawn, strict=True))
+        counts = {"events": found.events, "triplets": found.triplets, "compared": found.compared}
+        return pd.DataFrame(columns | counts)
+
+
+def summands(rows: pa.Table, heads: int, average: Average) -> Summands:
+    """Rows of one relation and direction as summands, one for a triplet and head.
+
+    Levels and orders of a triplet are put together; triplets without an event of their own tail are left out.
+    """
+    triplet, layer, head = (rows.column(name).to_numpy().astype(np.int64) for name in ("triplet", "layer", "head"))
+    document = rows.column("document").unify_dictionaries().combine_chunks().indices.to_numpy().astype(np.int64)
+    ends = [values.max(initial=0) + 1 for values in (document, triplet)]
+    key = ((layer * heads + head) * ends[0] + document) * ends[1] + triplet
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    events, sums = (
+        np.add.reduceat(_slots(rows, own, others)[order], starts)
+        for own, others in (("events", "control_events"), ("sum", "control_sums"))
+    )
+    kept = events[:, 0] > 0
+    key, events, sums = key[order][starts][kept], events[kept], sums[kept]
+    cell, document = np.divmod(key // ends[1], ends[0])
+    if average == "micro":
+        return Summands(cell, document, sums, events, events[:, 0])
+    return Summands(cell, document, sums / np.maximum(events, 1), (events > 0).astype(float), events[:, 0])
+
+
+def _slots(rows: pa.Table, own: str, others: str) -> np.ndarray:
+    """The tail's column and its candidates' beside it, in float64: float32 sums are not to be added up in float32."""
+    column = rows.column(others)
+    flat = np.concatenate([chunk.flatten().to_numpy() for chunk in column.chunks] or [np.empty(0)])
+    return np.column_stack([rows.column(own).to_numpy(), flat.reshape(len(rows), -1)]).astype(np.float64)
+
+
+def head_set(table: pd.DataFrame, relation: str, direction: Direction, *, top: int = 10) -> set[tuple[int, int]]:
+    """The heads whose index exceeds its control most, (layer, head): none with few events or little to compare with."""
+    enough = (table.events >= FEW) & (table.compared >= COMPARED) & (table.excess > 0)
+    best = table[enough & (table.relation == relation) & (table.direction == direction)].nlargest(top, "excess")
+    return set(zip(best["layer"].tolist(), best["head"].tolist(), strict=True))
+
+
+def stability(measurement: Measurement, *, top: int = 10, taus: Sequence[float] | None = None) -> pd.DataFrame:
+    """How much sets of heads at two taus share (Jaccard: common heads over all heads of both; their appendix A).
+
+    Returns a row for each relation, direction and pair of taus: `relation`, `direction`, `tau`, `other`, `jaccard`
+    (NaN where both sets are empty), `heads` and `other_heads` (sizes of the sets).
+    """
+    taus = measurement.taus if taus is None else taus
+    tables = {tau: measurement.table(tau=tau, statistics=None) for tau in taus}
+    found: list[dict[str, Any]] = []
+    for relation in measurement.relations:
+        for direction in DIRECTIONS:
+            sets = {tau: head_set(table, relation, direction, top=top) for tau, table in tables.items()}
+            for tau, other in combinations(taus, 2):
+                union = sets[tau] | sets[other]
+                share = len(sets[tau] & sets[other]) / len(union) if union else float("nan")
+                row = {"relation": relation, "direction": direction, "tau": tau, "other": other, "jaccard": share}
+                found.append(row | {"heads": len(sets[tau]), "other_heads": len(sets[other])})
+    return pd.DataFrame(found)
