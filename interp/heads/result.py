@@ -133,7 +133,7 @@ def _slots(rows: pa.Table, own: str, others: str) -> np.ndarray:
     """The tail's column and its candidates' beside it, in float64: float32 sums are not to be added up in float32."""
     column = rows.column(others)
     flat = np.concatenate([chunk.flatten().to_numpy() for chunk in column.chunks] or [np.empty(0)])
-    return np.column_stack([rows.column(own).to_numpy(), flat.reshape(len(rows), -1)]).astype(np.float64)
+    return np.column_stack([rows.column(own).to_numpy(), flat.reshape(len(rows), column.type.list_size)]).astype(np.float64)
 
 
 def head_set(table: pd.DataFrame, relation: str, direction: Direction, *, top: int = 10) -> set[tuple[int, int]]:
