@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from interp.othello import probes as module
+from interp.othello import probe_fit, probes
 from interp.othello.evaluate import Batch, batch_of
 from interp.othello.games import Games, random_games
 from interp.othello.probe_fit import ProbeJob, train_probes
@@ -56,7 +56,7 @@ def test_streams_are_what_the_sites_add_up_to() -> None:
 def test_a_stream_that_holds_the_board_is_read_perfectly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams replaced by one-hot boards, probes by the identity: accuracy 1 in that frame, and its margin is 0."""
     boards = torch.nn.functional.one_hot(board_states(random_games(6, seed=1, split="test"))[0], 3).float()
-    monkeypatch.setattr(module, "residual_streams", lambda model, tokens: boards.flatten(2)[None])
+    monkeypatch.setattr(probes, "residual_streams", lambda model, tokens: boards.flatten(2)[None])
     oracle = Probes(1, 192)
     with torch.no_grad():
         oracle.weight[0, 0] = torch.eye(192).view(192, 64, 3)
@@ -109,8 +109,8 @@ def test_fitting_finds_a_board_that_is_in_the_stream(tmp_path: Path, monkeypatch
         boards = torch.nn.functional.one_hot(board_states(games)[0], 3).float().flatten(2)
         return Batch(boards, torch.empty(0), games)
 
-    monkeypatch.setattr(module, "batch_of", boards_of)
-    monkeypatch.setattr(module, "residual_streams", lambda model, boards: boards[None])
+    monkeypatch.setattr(probe_fit, "batch_of", boards_of)
+    monkeypatch.setattr(probe_fit, "residual_streams", lambda model, boards: boards[None])
     blank = OthelloTransformer(OthelloConfig(n_layers=0, d_model=192, n_heads=2, d_mlp=2))
     fitted = train_probes(blank, tmp_path / "run", games=600, batch=3, seed=4)
     games = random_games(10, seed=4, split="test")
