@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.heads.options import Source
+from interp.models.language_traffic import language_traffic
 from interp.models.network import Layer, Network, causal_softmax
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class ResidualReader(LayerReader):
         super().__init__(network)
         self.bridge = bridge
 
+    @torch.no_grad()
     def visit(self, tokens: Int[Tensor, "batch pos"], visitor: Visitor) -> None:
         """Show every layer's reading from inside one forward pass."""
         streams: list[Tensor] = []
@@ -103,23 +105,13 @@ class ResidualReader(LayerReader):
         hooks: Hooks = []
         for index in range(last + 1):
             hooks += [(f"blocks.{index}.hook_resid_pre", keep), (f"blocks.{index}.attn.hook_pattern", show(index))]
-        self._run(tokens, hooks)
+        with self.bridge.hooks(fwd_hooks=hooks), suppress(_Enough):
+            self.bridge(tokens, return_type=None, use_cache=False)
 
     def final_scales(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos"]:
         """In the model's own final stream: one forward pass."""
-        found: list[Tensor] = []
-
-        def keep(stream: Tensor, hook: Any) -> None:
-            found.append(self.network.norm_final.scale(stream))
-            raise _Enough
-
-        self._run(tokens, [(f"blocks.{len(self.network.layers) - 1}.hook_resid_post", keep)])
-        return found[0]
-
-    @torch.no_grad()
-    def _run(self, tokens: Tensor, hooks: Hooks) -> None:
-        with self.bridge.hooks(fwd_hooks=hooks), suppress(_Enough):
-            self.bridge(tokens, return_type=None, use_cache=False)
+        last = f"blocks.{len(self.network.layers) - 1}.hook_resid_post"
+        return self.network.norm_final.scale(language_traffic(self.bridge, tokens, [last])[last])
 
 
 def layer_reader(model: LanguageModel, source: Source) -> LayerReader:

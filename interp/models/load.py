@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from interp.models.gguf import converted
-from interp.models.registry import SHIPPED, shipped_path
+from interp.models.registry import ALIASES, SHIPPED, shipped_path
 from interp.othello import transformer as othello
 from interp.runs.device import resolve
 from interp.runs.errors import UserError
@@ -31,8 +31,8 @@ def load(
     """Load a model.
 
     Args:
-        name_or_path: a name of `interp.models.registry.SHIPPED`; a folder in transformers' format, a GGUF file or a
-            file of `interp othello train`; an id on the Hugging Face Hub; or a transformers causal language model.
+        name_or_path: a name of `interp.models.registry`, SHIPPED or ALIASES; a folder in transformers' format, a GGUF
+            file or a file of `interp othello train`; an id on the Hugging Face Hub; or a transformers causal language model.
         tokenizer: for a model that is passed in, its tokenizer; otherwise the one that comes with the model.
         device: auto, cpu, cuda, cuda:0, ...
 
@@ -46,7 +46,7 @@ def load(
     where = resolve(device)
     if isinstance(name_or_path, torch.nn.Module):
         return _wrap_loaded(name_or_path, tokenizer, where)
-    name = str(name_or_path)
+    name = ALIASES.get(str(name_or_path), str(name_or_path))
     if name in SHIPPED:
         return _load_shipped(name, where)
     path = Path(name)

@@ -70,6 +70,8 @@ SHIPPED = {
     )
 }  # fmt: skip
 """By name."""
+ALIASES = {"smollm2-135m": "smollm2-135m-instruct"}
+"""Other names under which shipped models are found."""
 
 
 def shipped_path(name: str) -> Path:
