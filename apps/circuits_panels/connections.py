@@ -1,4 +1,4 @@
-"""Panel C: what flows into the selected node and out of it; choosing a row walks the graph."""
+"""Panel C: the way walked to the selected node, what flows into it and out of it; choosing a row walks on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import streamlit as st
 
 from apps.circuits_panels.lab import Circuit, Lab
 from apps.circuits_panels.link_graph import toggled
-from apps.circuits_panels.session import attempt
+from apps.circuits_panels.session import attempt, bind, trail
 from apps.circuits_panels.state import Screen, trace_from
-from apps.shell.page import note
+from apps.shell.page import note, plain
 from interp.runs.errors import UserError
 
 
@@ -60,8 +60,7 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
     node = screen.node or circuit.target
     row = circuit.nodes[circuit.nodes["id"] == node].iloc[0]
     inputs, outputs = inputs_of(circuit, node), outputs_of(circuit, node)
-    place = "" if row["kind"] == "target" else f", {place_of(row['row'], row['move'])}"
-    note(f"Selected: {row['label']}{place}")
+    _breadcrumb(screen, circuit)
     everything = _actions(screen, circuit, row)
     if everything or (inputs.empty and row["kind"] == "feature"):
         try:
@@ -70,6 +69,31 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
             note(str(error))
     _table("Inputs", inputs, circuit, f"in-{node}")
     _table("Outputs", outputs, circuit, f"out-{node}")
+
+
+def _breadcrumb(screen: Screen, circuit: Circuit) -> None:
+    """The nodes walked through, the selected one last; a click goes back to one."""
+    walk, known = trail(screen, circuit.target), circuit.nodes.set_index("id")
+
+    def name(node: str) -> str:
+        row = known.loc[node]
+        return plain(str(row["label"]) if node == circuit.target else f"{row['label']}, {place_of(row['row'], row['move'])}")
+
+    st.pills(
+        "Walked through",
+        walk,
+        format_func=name,
+        key=bind("walk", walk[-1]),
+        required=True,
+        on_change=_on_walk,
+        args=(circuit.target,),
+        label_visibility="collapsed",
+    )
+
+
+def _on_walk(target: str) -> None:
+    node = st.session_state["walk"]
+    attempt(lambda now: replace(now, node=None if node == target else node))
 
 
 def _actions(screen: Screen, circuit: Circuit, row: pd.Series) -> bool:
@@ -83,7 +107,6 @@ def _actions(screen: Screen, circuit: Circuit, row: pd.Series) -> bool:
             is_pinned = node in [pin.node for pin in screen.pins]
             icon = ":material/keep_off:" if is_pinned else ":material/keep:"
             _button("Unpin" if is_pinned else "Pin", "pin", partial(toggled, node), icon=icon)
-            _button("Back to the target", "to_target", lambda now: replace(now, node=None))
         return row["kind"] in ("feature", "target") and st.toggle("All inputs", key="all_inputs")
 
 

@@ -24,25 +24,28 @@ class Stored(NamedTuple):
     """None where none are installed."""
     labels: dict[tuple[str, int], str]
     """By site and number, with `?` behind one that other games did not bear out."""
+    densities: dict[tuple[str, int], float]
+    """Share of positions at which each feature is active."""
     notice: str
     """How to make cards if there are none, or empty."""
 
 
 @cache
 def stored_cards(set_name: str) -> Stored:
-    """The cards of a shipped set. Only the labels are read here: a circuit needs hundreds of them, a screen few cards."""
+    """The cards of a shipped set. Of most cards a circuit needs no more than is read here."""
     path = set_folder(set_name) / "cards.parquet"
     make = f"`interp dictionaries features --set {set_name}` makes them"
     if not path.is_file():
-        return Stored(None, {}, f"No feature cards of this set are installed, so features have no labels: {make}.")
+        return Stored(None, {}, {}, f"No feature cards of this set are installed, so features have no labels: {make}.")
     try:
-        table = pq.read_table(path, columns=["site", "index", "label", "f1_held_out"])
+        table = pq.read_table(path, columns=["site", "index", "label", "f1_held_out", "frequency"])
     except (OSError, ValueError, KeyError) as error:
-        return Stored(None, {}, f"{path.name} of this set holds no feature cards ({' '.join(str(error).split())}); {make}.")
-    rows = zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True)
-    return Stored(
-        Cards(path), {(site, index): f"{label}{'' if f1 >= TRUSTED else '?'}" for site, index, label, f1 in rows}, ""
-    )
+        told = f"{path.name} of this set holds no feature cards ({' '.join(str(error).split())}); {make}."
+        return Stored(None, {}, {}, told)
+    sites, numbers, labels, scores, densities = (column.to_pylist() for column in table.columns)
+    places = list(zip(sites, numbers, strict=True))
+    words = [f"{label}{'' if f1 >= TRUSTED else '?'}" for label, f1 in zip(labels, scores, strict=True)]
+    return Stored(Cards(path), dict(zip(places, words, strict=True)), dict(zip(places, densities, strict=True)), "")
 
 
 def short_label(set_name: str, site: str, index: int) -> str:

@@ -37,7 +37,8 @@ class Circuit:
     nodes: pd.DataFrame
     """`id`, `kind` (feature, error, bias, embedding, target), `row` (embed, L0A, ..., target), `move` (from 1; 0:
     none), `site`, `index`, `label`, `activation`, `contribution` (direct, to the target; signed), `influence` (share
-    of all influence on the target)."""
+    of all influence on the target), `density` (share of positions at which the feature is active, by its card; else
+    NaN)."""
     edges: pd.DataFrame
     """`source`, `target`, `weight` (contribution to the reader), `influence` (share of the target's that flows along it)."""
     seconds: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from apps.circuits_panels.pins import decode, encode
 from apps.circuits_panels.state import PANELS, Screen, at_ply, load_game, parse_target
@@ -11,7 +12,7 @@ from apps.circuits_panels.view import MAX_EDGES, MAX_NODES
 from interp.othello.notation import format_moves
 from interp.runs.errors import UserError
 
-_LIMITS = {"nodes": ("top_nodes", 5, MAX_NODES), "links": ("top_links", 10, MAX_EDGES)}
+_LIMITS = {"nodes": ("top_nodes", 5, MAX_NODES), "links": ("top_links", 10, MAX_EDGES), "densest": ("densest", 1, 100)}
 
 
 def link_params(screen: Screen) -> dict[str, str]:
@@ -27,6 +28,7 @@ def link_params(screen: Screen) -> dict[str, str]:
         "panel": screen.panel if screen.panel != usual.panel else "",
         "nodes": str(screen.top_nodes) if screen.top_nodes != usual.top_nodes else "",
         "links": str(screen.top_links) if screen.top_links != usual.top_links else "",
+        "densest": str(screen.densest) if screen.densest != usual.densest else "",
     }
     return {name: value for name, value in params.items() if value}
 
@@ -83,9 +85,9 @@ def _target_of(params: Mapping[str, str], screen: Screen, problems: list[str]) -
 def _limit_of(text: str, name: str, screen: Screen, problems: list[str]) -> Screen:
     field, least, most = _LIMITS[name]
     if _within(text, least, most):
-        drawn = {"top_nodes": screen.top_nodes, "top_links": screen.top_links, field: int(text)}
-        return replace(screen, top_nodes=drawn["top_nodes"], top_links=drawn["top_links"])
-    problems.append(f"{name} '{text[:20]}' in the link ignored: {least} to {most} can be drawn.")
+        changed: dict[str, Any] = {field: int(text)}
+        return replace(screen, **changed)
+    problems.append(f"{name} '{text[:20]}' in the link ignored: accepted are {least} to {most}.")
     return screen
 
 

@@ -1,4 +1,4 @@
-"""Panel B: the traced circuit as a link graph of write sites by moves, with its knobs; a click selects a node."""
+"""Panel B: the traced circuit as a link graph of write sites by moves, with its filter; a click selects a node."""
 
 from __future__ import annotations
 
@@ -24,28 +24,30 @@ def rows_of(lab: Lab, circuit: Circuit) -> list[str]:
 def show(lab: Lab, screen: Screen, circuit: Circuit) -> View:
     """Draw the panel; returns what is drawn."""
     keep = [screen.node or circuit.target, *(pin.node for pin in screen.pins)]
-    view = choose(circuit, nodes=screen.top_nodes, edges=screen.top_links, keep=keep)
-    line, knob = st.columns([3.4, 1], vertical_alignment="center")
-    with knob:
-        _knobs(screen)
-    with line:
-        note(view.sentence)
+    view = choose(circuit, nodes=screen.top_nodes, edges=screen.top_links, densest=screen.densest / 100, keep=keep)
+    _filter(screen, circuit)
+    note(view.sentence)
     data = layout(view, rows_of(lab, circuit), screen.moves)
     draw(data, key="graph", screen=screen, goal=circuit.target, title=f"circuit of {screen.target_text}")
     return view
 
 
-def _knobs(screen: Screen) -> None:
-    """How many nodes and links to draw at most."""
-    with st.popover("Nodes and links", icon=":material/tune:", width="stretch"):
-        st.slider(
-            "Most influential nodes", 5, MAX_NODES, key=bind("top_nodes", screen.top_nodes), step=5, on_change=_on_knob
-        )
-        st.slider(
-            "Most influential links", 10, MAX_EDGES, key=bind("top_links", screen.top_links), step=10, on_change=_on_knob
-        )
+def _filter(screen: Screen, circuit: Circuit) -> None:
+    """How many nodes and links to draw at most, and how rarely active features must be."""
+    nodes, links, density = st.columns(3, gap="medium")
+    nodes.slider("Most nodes", 5, MAX_NODES, key=bind("top_nodes", screen.top_nodes), step=5, on_change=_on_filter)
+    links.slider("Most links", 10, MAX_EDGES, key=bind("top_links", screen.top_links), step=10, on_change=_on_filter)
+    density.slider(
+        "Active at up to (% of positions)",
+        1,
+        100,
+        key=bind("densest", screen.densest),
+        on_change=_on_filter,
+        disabled=bool(circuit.nodes["density"].isna().all()),
+        help="By the feature cards. Features that are on nearly everywhere say little of this position.",
+    )
 
 
-def _on_knob() -> None:
+def _on_filter() -> None:
     state = st.session_state
-    attempt(lambda now: replace(now, top_nodes=state["top_nodes"], top_links=state["top_links"]))
+    attempt(lambda now: replace(now, **{name: state[name] for name in ("top_nodes", "top_links", "densest")}))

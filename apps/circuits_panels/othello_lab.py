@@ -153,7 +153,9 @@ class OthelloLab:
             for kind, row in zip(nodes["kind"], nodes["row"], strict=True)
         ]
         labels = nodes["id"].map(self._names(moves, set_name, nodes["id"]))
-        return nodes.assign(row=rows, kind=nodes["kind"].replace({"output": "error"}), label=labels)
+        places, densities = zip(nodes["site"], nodes["index"], strict=True), stored_cards(set_name).densities
+        density = [densities.get(place, np.nan) for place in places]
+        return nodes.assign(row=rows, kind=nodes["kind"].replace({"output": "error"}), label=labels, density=density)
 
     def _names(self, moves: Sequence[int], set_name: str, ids: Iterable[str]) -> dict[str, str]:
         return {node: node_label(node, moves, partial(short_label, set_name)) for node in ids}

@@ -15,11 +15,11 @@ import streamlit as st
 from apps.circuits_panels.lab import Circuit, Lab, Reading
 from apps.circuits_panels.link import link_params, open_link
 from apps.circuits_panels.presets import presets
-from apps.circuits_panels.state import Screen
+from apps.circuits_panels.state import Screen, walked
 from apps.shell.page import report
 from interp.runs.errors import UserError
 
-_SCREEN = "_screen"
+_SCREEN, _TRAIL = "_screen", "_trail"
 
 
 def start(lab: Lab) -> Screen:
@@ -53,6 +53,15 @@ def bind(key: str, value: Any) -> str:
     """Give a control the screen's value before it is drawn; returns its key."""
     st.session_state[key] = value
     return key
+
+
+def trail(screen: Screen, target: str) -> tuple[str, ...]:
+    """Nodes walked through in this circuit, from its target's node to the selected one."""
+    question = (screen.shown, screen.target_text, screen.set)
+    asked, nodes = st.session_state.get(_TRAIL, (None, ()))
+    nodes = walked(nodes if asked == question else (target,), screen.node or target)
+    st.session_state[_TRAIL] = question, nodes
+    return nodes
 
 
 def write_link(screen: Screen) -> None:

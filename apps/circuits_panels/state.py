@@ -14,6 +14,8 @@ from interp.othello.games import replay, squares_of
 from interp.othello.notation import CENTRE, parse_moves, parse_square, square_name
 from interp.runs.errors import UserError
 
+MAX_TRAIL = 8
+"""Nodes of a walk that are kept."""
 PANELS = ("Verify", "Pinned", "Attention", "Compare", "Export")
 
 
@@ -66,6 +68,8 @@ class Screen:
     """Most nodes drawn."""
     top_links: int = 200
     """Most links drawn."""
+    densest: int = 100
+    """Features active at more than this percentage of positions are not drawn."""
 
     @property
     def shown(self) -> tuple[int, ...]:
@@ -141,6 +145,15 @@ def _aim(screen: Screen) -> Screen:
     if screen.target.square in legal or not legal:
         return screen
     return replace(screen, target=replace(screen.target, square=legal[0]))
+
+
+def walked(trail: tuple[str, ...], node: str) -> tuple[str, ...]:
+    """A walk through a circuit one node further; back at a node of the walk, what came after it is dropped.
+
+    Of a long walk the start and the latest nodes are kept.
+    """
+    before = trail[: trail.index(node)] if node in trail else trail
+    return (*before[:1], *before[1:][-(MAX_TRAIL - 2) :], node)
 
 
 def trace_from(screen: Screen, site: str, index: int, position: int) -> Screen:

@@ -34,12 +34,16 @@ class View(NamedTuple):
     """What is shown of how much."""
 
 
-def choose(circuit: Circuit, *, nodes: int, edges: int, keep: Sequence[str] = ()) -> View:
-    """The `nodes` most influential nodes, and the `edges` links among them likewise; nodes of `keep` are always in."""
+def choose(circuit: Circuit, *, nodes: int, edges: int, densest: float = 1.0, keep: Sequence[str] = ()) -> View:
+    """The `nodes` most influential nodes, and the `edges` links among them likewise.
+
+    Features active at more than the share `densest` of positions are left out; nodes of `keep` are always in.
+    """
     nodes, edges = min(nodes, MAX_NODES), min(edges, MAX_EDGES)
     is_target = circuit.nodes["id"] == circuit.target
     sources = circuit.nodes[~is_target].sort_values("influence", ascending=False, kind="stable")
-    chosen = sources.head(nodes)
+    dense = sources["density"] > densest
+    chosen = sources[~dense].head(nodes)
     chosen = pd.concat([chosen, sources[sources["id"].isin(set(keep) - set(chosen["id"]))]])
     drawn = pd.concat([circuit.nodes[is_target], chosen], ignore_index=True)
     inside = circuit.edges[circuit.edges["source"].isin(drawn["id"]) & circuit.edges["target"].isin(drawn["id"])]
@@ -50,6 +54,8 @@ def choose(circuit: Circuit, *, nodes: int, edges: int, keep: Sequence[str] = ()
         f"Showing {len(chosen):,} of {len(sources):,} nodes, {share:.1%} of influence, "
         f"{len(strongest):,} of {len(circuit.edges):,} links"
     )
+    if left_out := int(dense.sum()) - int((chosen["density"] > densest).sum()):
+        sentence += f"; {left_out:,} features active at more than {densest:.0%} of positions are left out"
     return View(drawn, strongest.reset_index(drop=True), share, sentence)
 
 

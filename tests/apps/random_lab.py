@@ -71,6 +71,7 @@ class RandomLab:
         goal = pd.DataFrame([("goal", "target", "target", len(moves), None, -1, target, np.nan, 0.0, 1.0)], columns=_COLUMNS)
         sums = {"features": 4.0, "embeddings": 0.5, "errors": -0.7, "biases": 0.1}
         nodes = pd.concat([goal, nodes], ignore_index=True)
+        nodes["density"] = (nodes["index"] / 1000).where(nodes["kind"] == "feature")
         return Circuit("goal", 3.9, sums, 0.0, nodes, self._edges(rng, nodes), 0.05)
 
     def _node(self, rng: np.random.Generator, moves: int) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,21 @@ def test_set_switch_keeps_the_target() -> None:
     assert _screen(page).set == "l1" and _screen(page).target_text == "logit:b5@12" and not page.exception
 
 
+def test_walk_through_the_graph_can_be_gone_back() -> None:
+    circuit = RandomLab(features=120).trace(presets()[0].screen.shown, "logit:b5@12", "topk")
+    first, second = circuit.nodes["id"][1], circuit.nodes["id"][2]
+    page = _open(node=first)
+    page.session_state["_screen"] = replace(_screen(page), node=second)
+    page.run()
+    assert len(page.pills(key="walk").options) == 3 and page.pills(key="walk").value == second
+    page.pills(key="walk").set_value(first).run()
+    assert _screen(page).node == first and len(page.pills(key="walk").options) == 2
+    page.pills(key="walk").set_value(circuit.target).run()
+    assert _screen(page).node is None and len(page.pills(key="walk").options) == 1
+    page.button(key="back").click().run()
+    assert len(page.pills(key="walk").options) == 1 and not page.exception
+
+
 def test_pin_button_name_and_unpin() -> None:
     node = str(RandomLab(features=120).trace(presets()[0].screen.shown, "logit:b5@12", "topk").nodes["id"][1])
     page = _open(node=node)
@@ -139,14 +155,18 @@ def test_ablation_starts_from_the_pinned_nodes() -> None:
     assert not page.exception and not page.dataframe[-1].value.columns.isin(["measured"]).any()
 
 
-def test_knobs_change_what_is_drawn_and_the_link() -> None:
+def test_filter_changes_what_is_drawn_and_the_link() -> None:
     page = _open(nodes="20", links="30")
     assert (page.slider(key="top_nodes").value, page.slider(key="top_links").value) == (20, 30)
     page.slider(key="top_nodes").set_value(40).run()
     assert _screen(page).top_nodes == 40 and any("Showing 40 of" in block.proto.body for block in page.get("html"))
+    page.slider(key="densest").set_value(30).run()
+    assert _screen(page).densest == 30 and any("left out" in block.proto.body for block in page.get("html"))
 
 
-@pytest.mark.parametrize(("name", "value"), [("nodes", "9999"), ("links", "-1"), ("pins", "L2M.8"), ("panel", "Nowhere")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("nodes", "9999"), ("links", "-1"), ("densest", "0"), ("pins", "L2M.8"), ("panel", "Nowhere")]
+)
 def test_bad_view_of_a_link(name: str, value: str) -> None:
     page = _open(**{name: value})
     assert len(page.error) == (name != "panel") and not page.exception

@@ -146,6 +146,10 @@ def test_cards_label_nodes_and_are_found_by_label(labelled: OthelloLab, tmp_path
     doubt = "" if expected.f1_held_out >= feature_cards.TRUSTED else "?"
     assert feature_cards.short_label("topk", "L1M", index) == f"{expected.label}{doubt}"
     assert all(" " in label for label in features["label"])
+    row = features.iloc[0]
+    card = stored.card(row["site"], row["index"])
+    assert card is not None and row["density"] == pytest.approx(card.frequency)
+    assert nodes.loc[nodes["kind"] != "feature", "density"].isna().all()
     hits = labelled.search("topk", expected.label, MOVES)
     assert (hits["activation"] > 0).is_monotonic_decreasing
     assert set(hits["label"]) == {expected.label} and index in hits.loc[hits["site"] == "L1M", "index"].tolist()

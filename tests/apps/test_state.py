@@ -9,6 +9,7 @@ import pytest
 from apps.circuits_panels.link import link_params, open_link
 from apps.circuits_panels.presets import presets
 from apps.circuits_panels.state import (
+    MAX_TRAIL,
     Screen,
     Target,
     at_ply,
@@ -18,6 +19,7 @@ from apps.circuits_panels.state import (
     play,
     trace_from,
     undo,
+    walked,
 )
 from interp.othello.games import IllegalMove
 from interp.othello.notation import format_moves, parse_square
@@ -53,7 +55,7 @@ def test_bad_targets_are_refused_in_one_sentence(text: str) -> None:
 
 def test_link_restores_the_screen() -> None:
     for preset in presets():
-        screen = replace(preset.screen, set="l1", panel="Export", node="L2M/3@4")
+        screen = replace(preset.screen, set="l1", panel="Export", node="L2M/3@4", densest=40)
         assert open_link(link_params(screen), DEFAULT, SETS) == (screen, [])
 
 
@@ -107,6 +109,16 @@ def test_empty_game_can_be_played_from() -> None:
 def test_walking_to_an_earlier_feature_steps_back_in_the_game() -> None:
     walked = trace_from(DEFAULT, "L2M", 7, 4)
     assert walked.target_text == "feature:L2M/7@4" and walked.moves == DEFAULT.moves
+
+
+def test_a_walk_goes_on_returns_and_forgets_its_middle() -> None:
+    assert walked(("t", "a"), "b") == ("t", "a", "b")
+    assert walked(("t", "a", "b"), "b") == ("t", "a", "b")
+    assert walked(("t", "a", "b"), "a") == ("t", "a") and walked(("t", "a", "b"), "t") == ("t",)
+    long = ("t",)
+    for node in range(20):
+        long = walked(long, str(node))
+    assert len(long) == MAX_TRAIL and long[0] == "t" and long[-2:] == ("18", "19")
 
 
 def test_presets_are_legal_and_named_once() -> None:

@@ -41,6 +41,15 @@ def test_selected_node_is_drawn_however_small() -> None:
     assert least in set(choose(circuit, nodes=5, edges=5, keep=[least]).nodes["id"])
 
 
+def test_features_that_are_on_too_often_are_left_out_and_counted_unless_kept() -> None:
+    circuit = _circuit()
+    dense = circuit.nodes.loc[circuit.nodes["density"] > 0.3, "id"].tolist()
+    view = choose(circuit, nodes=MAX_NODES, edges=5, densest=0.3, keep=dense[:1])
+    assert set(circuit.nodes["id"]) - set(view.nodes["id"]) == set(dense[1:])
+    assert f"{len(dense) - 1} features active at more than 30% of positions are left out" in view.sentence
+    assert "left out" not in choose(circuit, nodes=5, edges=5).sentence
+
+
 def test_hard_caps_hold() -> None:
     view = choose(_circuit(2000), nodes=10**6, edges=10**6)
     assert len(view.nodes) <= MAX_NODES + 1 and len(view.edges) <= MAX_EDGES
