@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from interp.cli.output import emit
+from interp.cli.output import emit, finite
 from interp.heads.options import Average, OvToken, Source
 from interp.runs.errors import UserError
 
@@ -68,6 +68,57 @@ def index(
     rows = found.to_dict("records")
     result = {"heads": rows, "relations": counts, "seconds": round(time.monotonic() - began, 2), "options": asked}
     emit(result, as_json=as_json, text=_strongest(found))
+
+
+@app.command()
+def icl(
+    model: Model = "smollm2-135m",
+    tasks: Annotated[str, typer.Option(help="all, or names with commas between.")] = "all",
+    shots: Annotated[str, typer.Option(help="Numbers of examples in a prompt, commas between.")] = "0,1,2,3,5,10,20",
+    prompts: Annotated[int, typer.Option(min=1, help="A task and number of shots.")] = 100,
+    text: Annotated[str, typer.Option(help="For loss reduction: default (text installed here), or a file.")] = "default",
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """In-context learning at three levels: loss reduction, format compliance, pattern discovery."""
+    from interp.heads.icl.levels import LevelOptions, levels
+    from interp.models.load import load_language
+
+    names = None if tasks == "all" else tuple(tasks.split(","))
+    options = LevelOptions(names, _numbers(shots), prompts, text, seed)
+    found = levels(load_language(model, device=device), options)
+    emit({"levels": finite(found.to_dict("records"))}, as_json=as_json, text=found.to_string(index=False))
+
+
+@app.command("emergence")
+def watch_emergence(
+    run: Annotated[str, typer.Argument(help="Run folder of `interp lm train`, or with --revisions a Hub id.")],
+    revisions: Annotated[str, typer.Option(help="Revisions on the Hub, such as step0,step512,step143000.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Where results go; by default the run folder.")] = None,
+    prompts: Annotated[int, typer.Option(min=1, help="Few-shot prompts a task and number of shots.")] = 100,
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Levels of in-context learning and the heads' relation indices at every checkpoint; what is measured is kept."""
+    from interp.heads.emergence import EmergenceOptions, emergence
+    from interp.heads.icl.levels import LevelOptions
+    from interp.models.checkpoints import checkpoints
+    from interp.models.checkpoints import revisions as on_hub
+
+    found = on_hub(run, revisions.split(",")) if revisions else checkpoints(Path(run))
+    place = out or Path(run)
+    result = emergence(found, place, EmergenceOptions(LevelOptions(prompts=prompts, seed=seed), seed=seed), device=device)
+    tables = {name: finite(table.to_dict("records")) for name, table in result._asdict().items()}
+    emit(tables, as_json=as_json, text=f"{len(found)} checkpoints measured; tables are in {place / 'emergence'}")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    words = text.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise UserError(f"'{text}' is no list of numbers; accepted are numbers with commas between, such as 0,1,5,20")
+    return tuple(int(word) for word in words)
 
 
 def _index(

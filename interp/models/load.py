@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from interp.models.embedder import SentenceEmbedder
 
 _SHIPPED_LM = ", ".join(name for name, model in SHIPPED.items() if model.kind == "language model")
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")
 
 
 def load(
@@ -32,7 +32,8 @@ def load(
 
     Args:
         name_or_path: a name of `interp.models.registry`, SHIPPED or ALIASES; a folder in transformers' format, a GGUF
-            file or a file of `interp othello train`; an id on the Hugging Face Hub; or a transformers causal language model.
+            file or a file of `interp othello train`; an id on the Hugging Face Hub, with or without `@revision`; or a
+            transformers causal language model.
         tokenizer: for a model that is passed in, its tokenizer; otherwise the one that comes with the model.
         device: auto, cpu, cuda, cuda:0, ...
 
@@ -52,8 +53,8 @@ def load(
     path = Path(name)
     if path.exists():
         return _load_path(path, where)
-    if _HUB_ID.fullmatch(name) and not path.parent.exists():
-        return _load_transformers(name, name=name, device=where, local=False)
+    if (on_hub := _HUB_ID.fullmatch(name)) and not path.parent.exists():
+        return _load_transformers(on_hub["id"], name=name, device=where, local=False, revision=on_hub["revision"])
     raise UserError(
         f"there is no model '{name}': accepted are {', '.join(SHIPPED)}, an existing path, or a Hugging Face id owner/name"
     )
@@ -97,7 +98,9 @@ def _load_path(path: Path, device: torch.device) -> Any:
     )
 
 
-def _load_transformers(source: str, *, name: str, device: torch.device, local: bool) -> LanguageModel:
+def _load_transformers(
+    source: str, *, name: str, device: torch.device, local: bool, revision: str | None = None
+) -> LanguageModel:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
@@ -105,8 +108,10 @@ def _load_transformers(source: str, *, name: str, device: torch.device, local: b
 
     disable_progress_bar()  # its bars would stand before the one line of a mistake
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
-        model = AutoModelForCausalLM.from_pretrained(source, local_files_only=local, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local, revision=revision or "main")
+        model = AutoModelForCausalLM.from_pretrained(
+            source, local_files_only=local, revision=revision or "main", dtype=torch.float32
+        )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"'{name}' cannot be loaded as a causal language model: {reason}") from None

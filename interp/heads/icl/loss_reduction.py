@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from interp.corpora.windows import DEFAULT, corpus, windows
+from interp.corpora.document import Document
+from interp.corpora.windows import windows
 from interp.heads.icl.readout import Readout
 from interp.runs.errors import UserError
 
@@ -28,8 +30,10 @@ class LossReduction(NamedTuple):
     """A 95 % interval over texts, bootstrapped."""
 
 
-def held_out_texts(readout: Readout, *, text: str = DEFAULT, length: int = 501, count: int = 100) -> Int[Tensor, "text pos"]:
-    """The beginnings of `count` held-out documents of at least `length` tokens each, or of as many as there are.
+def beginnings(
+    readout: Readout, documents: Iterable[Document], *, length: int = 501, count: int = 100
+) -> Int[Tensor, "text pos"]:
+    """The first `length` tokens of the first `count` documents that have so many, or of as many as there are.
 
     Raises UserError if there is none, or the model's context is shorter.
     """
@@ -40,9 +44,9 @@ def held_out_texts(readout: Readout, *, text: str = DEFAULT, length: int = 501, 
     def encode(piece: str) -> list[int]:
         return tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
 
-    found = windows(corpus(text, "held-out"), encode, length=length, count=count, per_document=1)
+    found = windows(documents, encode, length=length, count=count, per_document=1)
     if not len(found):
-        raise UserError(f"the held-out part of '{text}' has no document of {length} tokens")
+        raise UserError(f"loss reduction needs texts of {length} tokens, and none of the documents has so many")
     return found
 
 

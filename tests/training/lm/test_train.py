@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,12 +36,12 @@ def test_a_run_learns_and_its_checkpoints_load(settings: DecoderTraining, tmp_pa
     results = train(settings, tmp_path / "run", device="cpu")
     found = checkpoints(tmp_path / "run")
     assert [one.step for one in found] == log_spaced(12) == [0, 1, 2, 3, 4, 5, 6, 8, 10, 12]
-    before, after = (AutoModelForCausalLM.from_pretrained(one.path, dtype=torch.float32) for one in (found[0], found[-1]))
+    before, after = (AutoModelForCausalLM.from_pretrained(one.model, dtype=torch.float32) for one in (found[0], found[-1]))
     held_out = prepare_text(settings, tmp_path / "run")[1]["held-out"][:32].long()[None]
     losses = [module.next_token_loss(model(held_out).logits, held_out).mean().item() for model in (before, after)]
     assert losses[1] < losses[0] - 0.3
     assert read_manifest(tmp_path / "run")["results"] == results
-    assert load_language(str(found[-1].path)).check.pattern < 1e-4
+    assert load_language(found[-1].model).check.pattern < 1e-4
 
 
 def test_a_killed_run_ends_with_the_same_weights(
@@ -63,7 +62,7 @@ def test_a_killed_run_ends_with_the_same_weights(
         train(settings, tmp_path / "run", device="cpu")
     monkeypatch.setattr(DecoderJob, "backward", step)
     train(settings, tmp_path / "run", device="cpu")
-    whole, resumed = (checkpoints(tmp_path / name)[-1].path / "model.safetensors" for name in ("whole", "run"))
+    whole, resumed = (Path(checkpoints(tmp_path / name)[-1].model) / "model.safetensors" for name in ("whole", "run"))
     assert whole.read_bytes() == resumed.read_bytes()
     assert len([line for line in read_metrics(tmp_path / "run") if "loss" in line]) == len(
         [line for line in read_metrics(tmp_path / "whole") if "loss" in line]
@@ -72,8 +71,8 @@ def test_a_killed_run_ends_with_the_same_weights(
 
 def test_a_warm_start_takes_over_weights_and_tokenizer(settings: DecoderTraining, tmp_path: Path) -> None:
     train(settings, tmp_path / "first", device="cpu")
-    last = checkpoints(tmp_path / "first")[-1].path
-    warm = DecoderTraining(**{**vars(settings), "warm_start": str(last), "seed": 2})
+    last = checkpoints(tmp_path / "first")[-1].model
+    warm = DecoderTraining(**{**vars(settings), "warm_start": last, "seed": 2})
     tokenizer, text = prepare_text(warm, tmp_path / "second")
     job = DecoderJob(warm, tokenizer, text, tmp_path / "second", torch.device("cpu"))
     kept = AutoModelForCausalLM.from_pretrained(last, dtype=torch.float32).state_dict()
