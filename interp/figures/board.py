@@ -44,7 +44,5 @@ def board_heat_map(
     )
     figure = finish(go.Figure(heat), title=title, height=height)
     figure.update_xaxes(side="top", showgrid=False, fixedrange=True, constrain="domain")
-    figure.update_yaxes(
-        autorange="reversed", showgrid=False, fixedrange=True, scaleanchor="x", constrain="domain"
-    )
+    figure.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True, scaleanchor="x", constrain="domain")
     return figure

@@ -22,9 +22,7 @@ def probe_accuracy(frame: pd.DataFrame, *, title: str = "") -> go.Figure:
 
     Columns `low` and `high`, if there, are drawn as error bars.
     """
-    figure = _lines(
-        require(frame, "layer", "accuracy", "probe"), "layer", "accuracy", "probe", mode="lines+markers"
-    )
+    figure = _lines(require(frame, "layer", "accuracy", "probe"), "layer", "accuracy", "probe", mode="lines+markers")
     finish(figure, title=title, x="after layer", y="squares read correctly", legend=True)
     figure.update_yaxes(tickformat=".0%")
     figure.update_xaxes(dtick=1)
