@@ -1,13 +1,5 @@
 // The playable board and the model's view of it as SVG; reports a move to play or a square to trace.
-const NS = "http://www.w3.org/2000/svg", CELL = 40, LETTERS = "abcdefgh";
-
-function make(parent, tag, attributes, text) {
-  const element = document.createElementNS(NS, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  parent.appendChild(element);
-  return element;
-}
+const CELL = 40, LETTERS = "abcdefgh";
 
 function frame(host, label) {
   host.replaceChildren();

@@ -1,4 +1,4 @@
-"""Panel A: the game to play, the board as the probes read it, undo, the move slider, game text and presets."""
+"""Panel A: the game to play, the board as the probes read it, undo, and the move slider."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _boards = st.components.v2.component(
     html='<div class="boards"><figure class="game"><figcaption></figcaption><div class="svg"></div></figure>'
     '<figure class="model"><figcaption></figcaption><div class="svg"></div></figure></div>',
     css=(_FILES / "board.css").read_text(),
-    js=(_FILES / "board.js").read_text(),
+    js="\n".join((_FILES / name).read_text() for name in ("svg.js", "board.js")),
 )
 
 

@@ -1,14 +1,4 @@
 // Draws the link graph as SVG from plain data and reports clicks. All text goes through textContent.
-const NS = "http://www.w3.org/2000/svg";
-
-function make(parent, tag, attributes, text) {
-  const element = document.createElementNS(NS, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  parent.appendChild(element);
-  return element;
-}
-
 function shape(parent, node) {
   const { x, y, r } = node;
   const place = (points) => points.map(([dx, dy]) => `${x + dx * r},${y + dy * r}`).join(" ");

@@ -20,7 +20,7 @@ _graph = st.components.v2.component(
     '<span class="tools">Save <button data-kind="svg">SVG</button><button data-kind="png">PNG</button></span></div>'
     '<div class="tip" hidden></div></div>',
     css=(_FILES / "link_graph.css").read_text(),
-    js="\n".join((_FILES / name).read_text() for name in ("link_graph.js", "picture.js")),
+    js="\n".join((_FILES / name).read_text() for name in ("svg.js", "link_graph.js", "picture.js")),
 )
 LEGEND = "● feature  ◆ error  ■ bias  ▲ embedding · blue raises, orange lowers the target · size: share of influence"
 
