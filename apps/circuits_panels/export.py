@@ -47,6 +47,8 @@ def annotated(document: dict[str, Any], circuit: Circuit, screen: Screen) -> dic
 
 def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
     """Draw the panel."""
+    from interp.circuits.export import slug_of
+
     moves, target, chosen, node = screen.shown, screen.target_text, screen.set, screen.node or circuit.target
     files: dict[str, tuple[str, str, Callable[[], str]]] = {
         "Graph (JSON)": (
@@ -63,7 +65,7 @@ def show(lab: Lab, screen: Screen, circuit: Circuit) -> None:
     }
     if screen.target.kind == "attention":
         files["Pairs (CSV)"] = ("-pairs.csv", "text/csv", lambda: csv(lab.pairs(moves, target, chosen).pairs))
-    name = target.replace(":", "-").replace("/", "-").replace("@", "-at-").replace(",", "-")
+    name = slug_of(target)
     with st.container(horizontal=True, gap="small"):
         for label, (ending, mime, make) in files.items():
             key = "get" + ending.split(".")[0].replace("-", "_")

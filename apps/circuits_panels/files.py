@@ -51,7 +51,9 @@ def _circuit(name: str, document: Any, screen: Screen, sets: Sequence[str]) -> O
         raise UserError(
             f"{name} is a circuit of '{about['scan'][:40]}'; only circuits of the Othello transformer can be opened"
         )
-    opened = load_game(replace(screen, set=set_name if set_name in sets else screen.set), about["prompt"])
+    if set_name not in sets:
+        raise UserError(f"{name} was traced with the dictionaries '{set_name[:40]}'; installed are {' and '.join(sets)}")
+    opened = load_game(replace(screen, set=set_name), about["prompt"])
     target, position = _target(name, document)
     if not 1 <= position <= len(opened.moves):
         raise UserError(f"{name} traces a target after move {position}, but its game has {len(opened.moves)} moves")

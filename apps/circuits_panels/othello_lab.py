@@ -129,12 +129,9 @@ class OthelloLab:
 
         graph = self._graph(moves, target, set_name)
         names = [square_name(move) for move in moves]
-        slug = target.replace(":", "-").replace("/", "-").replace("@", "-at-").replace(",", "-").lower()
         decomposed, goal = self._target(moves, target, set_name)
         prompt = format_moves(list(moves))
-        return neuronpedia(
-            graph, decomposed, goal, slug=slug, scan=f"othello-{set_name}", prompt=prompt, prompt_tokens=names
-        )
+        return neuronpedia(graph, decomposed, goal, scan=f"othello-{set_name}", prompt=prompt, prompt_tokens=names)
 
     def inputs(self, moves: Sequence[int], target: str, set_name: str, node: str) -> pd.DataFrame:
         """All direct inputs of a node or of the target."""

@@ -1,9 +1,8 @@
-"""Downloads: CSV that no spreadsheet runs as a formula, JSON without NaN."""
+"""Downloads: CSV that no spreadsheet runs as a formula, JSON."""
 
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import pandas as pd
@@ -19,15 +18,5 @@ def _harmless(cell: Any) -> Any:
 
 
 def to_json(content: Any) -> str:
-    """JSON text with null for what is not a finite number."""
-    return json.dumps(_finite(content), indent=1, allow_nan=False)
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {str(key): _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    return content
+    """JSON text. Raises ValueError for NaN and infinities, which JSON has not."""
+    return json.dumps(content, indent=1, allow_nan=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -26,13 +27,13 @@ _PAIRS = 30
 
 
 def neuronpedia(
-    graph: Graph, d: Decomposition, target: Target, *, slug: str, scan: str, prompt: str, prompt_tokens: list[str]
+    graph: Graph, d: Decomposition, target: Target, *, scan: str, prompt: str, prompt_tokens: list[str]
 ) -> dict[str, Any]:
-    """The document; every number in it is finite. `scan` names the model, `slug` the graph."""
+    """The document; every number in it is finite. `scan` names the model."""
     nodes = [_node(row, d) for row in graph.node_frame().to_dict("records")]
     document: dict[str, Any] = {
         "metadata": {
-            "slug": slug,
+            "slug": slug_of(graph.target),
             "scan": scan,
             "prompt": prompt,
             "prompt_tokens": prompt_tokens,
@@ -47,6 +48,11 @@ def neuronpedia(
     if isinstance(target, AttentionTarget):
         nodes[0]["qk_tracing_results"], document["qk_only_nodes"] = _pairs(d, target, {node["node_id"] for node in nodes})
     return document
+
+
+def slug_of(text: str) -> str:
+    """Text as part of an address or a file's name: `attention:L1H3@8,7` -> `attention-l1h3-8-7`."""
+    return "-".join(re.findall(r"[^\W_]+", text)).lower()
 
 
 def schema() -> dict[str, Any]:

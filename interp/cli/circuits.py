@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from interp.cli.output import emit, finite
+from interp.cli.output import emit
 from interp.cli.prompts import Prepared, prepare
 from interp.runs.errors import UserError
 
@@ -192,17 +191,15 @@ def _write_graph(path: Path, graph: Graph, prepared: Prepared) -> None:
     from interp.circuits.export import neuronpedia
     from interp.runs.atomic import write_json
 
-    slug = "".join(letter if letter.isalnum() else "-" for letter in graph.target)
     document = neuronpedia(
         graph,
         prepared.decomposition,
         prepared.target,
-        slug=slug,
         scan=prepared.scan,
         prompt=prepared.prompt,
         prompt_tokens=prepared.tokens,
     )
-    write_json(path, json.loads(json.dumps(finite(document))))
+    write_json(path, document)
 
 
 def _text(graph: Graph, tokens: list[str]) -> str:

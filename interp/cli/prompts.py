@@ -24,14 +24,14 @@ class Prepared(NamedTuple):
     tokens: list[str]
     """The prompt's tokens as text, squares in an Othello game."""
     scan: str
-    """The model's name in exported graphs."""
+    """What an exported graph says of its model: its name, for Othello the dictionary set's behind it."""
     text_of: Callable[[int], str] | None = None
     """Text of a token of a language model."""
 
     @property
     def prompt(self) -> str:
         """The tokens joined as their model joins them."""
-        return (" " if self.scan == "othello" else "").join(self.tokens)
+        return (" " if self.text_of is None else "").join(self.tokens)
 
 
 def prepare(
@@ -74,7 +74,7 @@ def _othello(moves: str, dictionary_set: str, target: str, device: str) -> Prepa
     network = Network.from_othello(load_shipped().to(where)).to(torch.float64)
     loaded = {site: dictionary.to(where) for site, dictionary in load_set(dictionary_set).items()}
     d = decompose(network, loaded, torch.as_tensor(tokens(games.moves))[0].to(where))
-    return Prepared(d, othello_target(target, d), [square_name(square) for square in squares], "othello")
+    return Prepared(d, othello_target(target, d), [square_name(square) for square in squares], f"othello-{dictionary_set}")
 
 
 def _language(model: str, dictionaries: Path, prompt: str, target: str, device: str) -> Prepared:

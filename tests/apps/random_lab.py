@@ -162,12 +162,12 @@ class RandomLab:
         return Counterpart(index, 0.8)
 
     def document(self, moves: Sequence[int], target: str, set_name: str) -> dict[str, Any]:
-        """A small document in the schema, with a number that JSON does not know."""
+        """A small document in the schema."""
         circuit = self.trace(moves, target, set_name)
         nodes = [self._exported(target, target, "logit")]
         nodes += [self._exported(node, node, kind) for node, kind in circuit.nodes[["id", "kind"]].to_numpy()[1:]]
         about = {"slug": "s", "scan": f"othello-{set_name}", "prompt": format_moves(list(moves)), "prompt_tokens": []}
-        settings = {"value": circuit.value, "residual": float("nan")}
+        settings = {"value": circuit.value, "residual": circuit.residual}
         return {"metadata": about | {"generation_settings": settings}, "qParams": {}, "nodes": nodes, "links": []}
 
     def _exported(self, node: str, label: str, kind: str) -> dict[str, Any]:

@@ -37,14 +37,13 @@ def test_saved_circuit_brings_back_game_target_set_pins_and_selection() -> None:
     assert opened.screen == replace(screen, moves=screen.shown, panel=presets()[1].screen.panel)
 
 
-def test_export_has_labels_pins_and_only_finite_numbers() -> None:
+def test_export_has_labels_and_pins() -> None:
     circuit = LAB.trace(SCREEN.shown, SCREEN.target_text, "topk")
     node = circuit.nodes["id"][4]
     document = _saved(replace(SCREEN, pins=(Pin(node, "why"), Pin("L0A/9@60", "elsewhere"))))
     assert document["qParams"]["pinnedIds"] == [node] and document["qParams"]["supernodes"] == [["why", node]]
     labels = {entry["node_id"]: entry["clerp"] for entry in document["nodes"]}
     assert labels[node] == circuit.nodes["label"][4]
-    assert document["metadata"]["generation_settings"]["residual"] is None
 
 
 @pytest.mark.parametrize("text", ["f5 d6 c3", "\ufefff5,d6,c3\n", "F5D6C3"])
@@ -87,6 +86,7 @@ def _broken(**changes: Any) -> bytes:
     ("content", "word"),
     [
         (_broken(metadata__scan="gemma-2-2b"), "gemma"),
+        (_broken(metadata__scan="othello-runs/new/set"), "runs/new/set"),
         (_broken(metadata__prompt="f5 f5"), "illegal"),
         (_broken(metadata__prompt="f5 d6"), "12"),
         (_broken(nodes=[]), "no node that is a target"),

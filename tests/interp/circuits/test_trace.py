@@ -80,7 +80,7 @@ def test_pruning_keeps_the_strongest_and_only_what_reaches_the_target() -> None:
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.text)
 def test_export_is_valid_and_resolves_every_name(target: Target) -> None:
     graph = trace(D, target)
-    document = neuronpedia(graph, D, target, slug="s", scan="random", prompt="a b", prompt_tokens=["a", "b"])
+    document = neuronpedia(graph, D, target, scan="random", prompt="a b", prompt_tokens=["a", "b"])
     document = json.loads(json.dumps(document, allow_nan=False))
     jsonschema.validate(document, schema())
     names = {node["node_id"] for node in document["nodes"]}

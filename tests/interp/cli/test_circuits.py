@@ -69,6 +69,7 @@ def test_json_has_the_contract_keys_and_adds_up(target: str, dictionaries: Path,
     jsonschema.validate(document, schema())
     assert (len(document["nodes"]), len(document["links"])) == (found["nodes"], found["edges"])
     assert document["metadata"]["prompt"] == GAME
+    assert document["metadata"]["scan"] == f"othello-{dictionaries}"
 
 
 def test_lower_shares_are_followed_further(dictionaries: Path, capsys: pytest.CaptureFixture[str]) -> None:
