@@ -15,7 +15,7 @@ from torch import Tensor
 
 from interp.heads.aligned import AlignedDocument
 from interp.heads.batches import Batch, make_batch
-from interp.heads.events import Events, attended, context_logits, find_events
+from interp.heads.events import Events, Readout, attended, find_events
 from interp.heads.kernels import raised
 from interp.heads.layers import LayerReading, layer_reader
 from interp.heads.options import DEFAULT, IndexOptions
@@ -101,7 +101,7 @@ def _seen(
     head: int | None,
 ) -> list[_Seen]:
     reader = layer_reader(model, options.source)
-    scales = reader.final_scales(batch.tokens) if options.final_norm else None
+    readout = Readout(reader, batch, options)
     found: list[_Seen] = []
 
     def visit(reading: LayerReading) -> None:
@@ -111,8 +111,7 @@ def _seen(
         chosen = events.ratio > options.threshold
         chosen = chosen if head is None else chosen & (events.head == head)
         events = Events(*(column[chosen] for column in events))
-        logits = context_logits(reader.network, reading, batch, events, options, scales)
-        found.extend(_with_shares(batch, reading.layer, events, logits))
+        found.extend(_with_shares(batch, reading.layer, events, readout.logits(reading, events)))
 
     reader.visit(batch.tokens, visit)
     return found

@@ -8,6 +8,7 @@ are part of it: those of values and attention output (whole for each head, as in
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.heads.batches import Batch
-from interp.heads.layers import LayerReading
-from interp.heads.options import IndexOptions, OvToken
-from interp.models.network import Attention, Network
+from interp.heads.layers import LayerReader, LayerReading
+from interp.heads.options import IndexOptions
 
 
 class Attended(NamedTuple):
@@ -65,59 +65,44 @@ def find_events(where: Attended, batch: Batch, earliest: Int[np.ndarray, "batch 
     return Events(row, head, query, where.key[row, head, query], where.ratio[row, head, query])
 
 
-def context_logits(
-    network: Network,
-    reading: LayerReading,
-    batch: Batch,
-    events: Events,
-    options: IndexOptions,
-    scales: Float[Tensor, "batch pos"] | None = None,
-) -> Float[Tensor, "event distinct"]:
-    """Each event's logits on its document's distinct tokens; columns beyond a document's number of them are zero.
+class Readout:
+    """From the events of any layer to their logits on a batch's own tokens."""
 
-    `scales` are those of the final norm (`interp.heads.layers.final_scales`), wanted with `options.final_norm`.
-    """
-    written = head_outputs(network.layers[reading.layer].attention, reading, events, options.ov_token)
-    if scales is not None:
-        norm = network.norm_final
-        written = norm.linear(written, scales[events.row, events.query]) + norm.bias
-    logits = written.new_zeros(len(written), max(len(tokens) for tokens in batch.vocabularies))
-    bounds = torch.searchsorted(events.row, torch.arange(len(batch.documents) + 1, device=events.row.device)).tolist()
-    for tokens, first, end in zip(batch.vocabularies, bounds[:-1], bounds[1:], strict=True):
-        columns = network.unembedding[:, tokens]
-        logits[first:end, : len(tokens)] = torch.addmm(network.unembedding_bias[tokens], written[first:end], columns)
-    return logits
+    def __init__(self, reader: LayerReader, batch: Batch, options: IndexOptions) -> None:
+        self.network, self.batch, self.ov_token = reader.network, batch, options.ov_token
+        self.scales = reader.final_scales(batch.tokens) if options.final_norm else None
+        unembedding, bias = self.network.unembedding, self.network.unembedding_bias
+        self.columns = [(unembedding[:, tokens], bias[tokens]) for tokens in batch.vocabularies]
 
+    def logits(self, reading: LayerReading, events: Events) -> Float[Tensor, "event distinct"]:
+        """In the order of each document's vocabulary; zero beyond its end."""
+        written = self.written(reading, events)
+        if self.scales is not None:
+            norm = self.network.norm_final
+            written = norm.linear(written, self.scales[events.row, events.query]) + norm.bias
+        logits = written.new_zeros(len(written), max(len(tokens) for tokens in self.batch.vocabularies))
+        for rows, (columns, bias) in zip(self._by_document(events), self.columns, strict=True):
+            logits[rows, : len(bias)] = torch.addmm(bias, written[rows], columns)
+        return logits
 
-def head_outputs(
-    attention: Attention, reading: LayerReading, events: Events, ov_token: OvToken
-) -> Float[Tensor, "event d_model"]:
-    """What each event's head writes for the value that `ov_token` names."""
-    values = torch.einsum("bpd,kde->bkpe", reading.x, attention.W_V) + attention.b_V[:, None]
-    source = attention.kv_of_head[events.head]
-    if ov_token == "mixed":
+    def written(self, reading: LayerReading, events: Events) -> Float[Tensor, "event d_model"]:
+        """What each event's head writes for the token that `IndexOptions.ov_token` names."""
+        attention, read = self.network.layers[reading.layer].attention, self._read(reading, events)
+        written = torch.empty_like(read)
+        for head, group in enumerate(attention.kv_of_head.tolist()):
+            chosen = (events.head == head).nonzero()[:, 0]
+            value = torch.addmm(attention.b_V[group], read[chosen], attention.W_V[group])
+            written[chosen] = torch.addmm(attention.b_O, value, attention.W_O[head])
+        return written
+
+    def _read(self, reading: LayerReading, events: Events) -> Float[Tensor, "event d_model"]:
+        """The attention's input at a token, or mixed by the attention: its weights add up to one, so values mix alike."""
+        if self.ov_token != "mixed":
+            return reading.x[events.row, events.query if self.ov_token == "current" else events.key]
         weights = reading.pattern[events.row, events.head, events.query]
-        value = _mixed(values, weights, events.row, source)
-    else:
-        position = events.query if ov_token == "current" else events.key
-        value = values[events.row, source, position]
-    written = value.new_empty(len(value), attention.W_O.shape[-1])
-    for head, W_O in enumerate(attention.W_O):
-        chosen = (events.head == head).nonzero()[:, 0]
-        written[chosen] = torch.addmm(attention.b_O, value[chosen], W_O)
-    return written
+        mixed = [weights[rows] @ x for rows, x in zip(self._by_document(events), reading.x, strict=True)]
+        return torch.cat(mixed)
 
-
-def _mixed(
-    values: Float[Tensor, "batch kv_head pos d_head"],
-    weights: Float[Tensor, "event pos"],
-    row: Int[Tensor, " event"],
-    source: Int[Tensor, " event"],
-) -> Float[Tensor, "event d_head"]:
-    """Values mixed by attention weights, for the events alone."""
-    mixed = weights.new_empty(len(weights), values.shape[-1])
-    for index in range(values.shape[0]):
-        for kv_head in range(values.shape[1]):
-            chosen = ((row == index) & (source == kv_head)).nonzero()[:, 0]
-            mixed[chosen] = weights[chosen] @ values[index, kv_head]
-    return mixed
+    def _by_document(self, events: Events) -> list[slice]:
+        documents = torch.arange(len(self.batch.documents) + 1, device=events.row.device)
+        return [slice(*bounds) for bounds in pairwise(torch.searchsorted(events.row, documents).tolist())]

@@ -24,7 +24,7 @@ from jaxtyping import Int
 
 from interp.heads.batches import Batch
 from interp.heads.candidates import CANDIDATES
-from interp.heads.events import Attended, Events, attended, context_logits, find_events
+from interp.heads.events import Attended, Events, Readout, attended, find_events
 from interp.heads.kernels import add_events
 from interp.heads.layers import LayerReader, LayerReading, layer_reader
 from interp.heads.options import IndexOptions
@@ -90,7 +90,7 @@ class RelationIndex:
     def measure(self, batch: Batch) -> pa.Table:
         """One row for every group, layer, head and level with events: `interp.heads.rows`. Adds to `ratios`."""
         recall = lay_out(batch, self.options.source, self.candidates)
-        scales = self.reader.final_scales(batch.tokens) if self.options.final_norm else None
+        readout = Readout(self.reader, batch, self.options)
         groups, found = group_table(recall), [schema(recall.slots).empty_table()]
 
         def visit(reading: LayerReading) -> None:
@@ -98,8 +98,7 @@ class RelationIndex:
             self.ratios.add(reading.layer, where, batch.lengths)
             events = find_events(where, batch, recall.earliest)
             if len(events.row):
-                logits = context_logits(self.network, reading, batch, events, self.options, scales)
-                tally = self._tally(batch, recall, events, logits.cpu().numpy())
+                tally = self._tally(batch, recall, events, readout.logits(reading, events).cpu().numpy())
                 found.append(layer_rows(groups, recall, reading.layer, self.options.taus, *tally))
 
         self.reader.visit(batch.tokens, visit)
