@@ -45,8 +45,11 @@ def train(
     warm_start: Annotated[str, typer.Option(help="A set to begin from; take another --seed for fresh games.")] = "",
     seed: int = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")] = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Train a set, all sites at once, for the Othello transformer or a Hugging Face language model."""
+    from accelerate import PartialState
+
     from interp.dictionaries.train import DictionaryTraining
     from interp.dictionaries.train import train as run
 
@@ -62,7 +65,8 @@ def train(
         train_language(language, load_language(model, device=device), out)
     else:
         run(DictionaryTraining(games=games, **shared), _model(model), out, device=device)
-    emit({"set": str(out / "set")}, as_json=False, text=f"the set is in {out / 'set'}")
+    if PartialState().is_main_process:
+        emit({"set": str(out / "set")}, as_json=as_json, text=f"the set is in {out / 'set'}")
 
 
 @app.command()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -61,8 +62,7 @@ def evaluate(
 
     transformer = _transformer(model, device)
     result = measure(transformer, games=games, seed=seed, device=transformer.unembed.weight.device)
-    text = f"first choice legal {result.legal_top1:.4f}, probability on legal moves {result.legal_mass:.4f}"
-    emit(result._asdict(), as_json=as_json, text=text)
+    emit(result._asdict(), as_json=as_json, text=_told(result._asdict()))
 
 
 @app.command()
@@ -123,6 +123,7 @@ def train(
     warm_start: Annotated[str, typer.Option(help="Weights to begin from; take another --seed for fresh games.")] = "",
     seed: int = 1,
     device: Device = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Train the transformer on fresh random games."""
     from accelerate import PartialState
@@ -133,7 +134,7 @@ def train(
     settings = OthelloTraining(steps, batch, decay_share=decay_share, warm_start=warm_start, seed=seed)
     results = run(settings, out, device=device)
     if PartialState().is_main_process:
-        emit(results, as_json=True, text="")
+        emit(results, as_json=as_json, text=f"{_told(results)}; the weights are in {out / 'model.safetensors'}")
 
 
 @app.command()
@@ -151,6 +152,8 @@ def ship(
         emit(ship_probes(run), as_json=as_json, text="shipped: the probes")
         return
     manifest = publish(run, half=half, device=device)
-    measured = manifest["results"]
-    legality = f"first choice legal {measured['legal_top1']:.4f}, probability on legal moves {measured['legal_mass']:.4f}"
-    emit(manifest, as_json=as_json, text=f"shipped: {legality}")
+    emit(manifest, as_json=as_json, text=f"shipped: {_told(manifest['results'])}")
+
+
+def _told(legality: Mapping[str, Any]) -> str:
+    return f"first choice legal {legality['legal_top1']:.4f}, probability on legal moves {legality['legal_mass']:.4f}"

@@ -85,7 +85,9 @@ def evaluate_language_set(
         if site not in sites or dictionary.config["d_in"] != d_model:
             found = f"a dictionary at {site} that reads {dictionary.config['d_in']} numbers"
             raise UserError(f"{found} does not fit {model.name}: {d_model} numbers at L0A .. {sites[-1]}")
-    tokens = text_windows(model, text, "held-out", context, count).to(next(model.bridge.parameters()).device)
+    device = next(model.bridge.parameters()).device
+    dictionaries = {site: dictionary.to(device) for site, dictionary in dictionaries.items()}
+    tokens = text_windows(model, text, "held-out", context, count).to(device)
     sums = {site: _Sums(dictionary) for site, dictionary in dictionaries.items()}
     losses = torch.zeros(3, dtype=torch.float64)
     for batch in tokens.split(_BATCH):

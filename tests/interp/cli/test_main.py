@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
+from typer.main import get_group
 
 from interp.cli.main import main
 from interp.cli.output import emit
@@ -39,9 +41,7 @@ def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
         (("othello", "evaluate", "--model", "absent"), "absent holds no Othello transformer"),
     ],
 )
-def test_mistakes_are_one_line_and_exit_2(
-    words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_mistakes_are_one_line_and_exit_2(words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(*words) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1 and told in captured.err
@@ -67,3 +67,9 @@ def test_help_lists_groups_and_imports_nothing_heavy() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1] == "[]"
     assert all(group in shown for group in ("models", "othello"))
+
+
+@pytest.mark.parametrize("group", ["models", "othello", "dictionaries", "circuits"])
+def test_every_verb_can_print_json(group: str) -> None:
+    verbs = get_group(import_module(f"interp.cli.{group}").app).commands
+    assert verbs and not [name for name, verb in verbs.items() if "--json" not in {o for p in verb.params for o in p.opts}]
