@@ -147,7 +147,7 @@ def index_run(model: LanguageModel, documents: Sequence[AlignedDocument]) -> dic
             "peak_memory_of_one_part_gb": memory,
             "peak_memory_gb": peak_memory(),
             "events": int(table.events.sum()),
-            "rows": len(measurement.rows),
+            "rows": measurement.rows.count_rows(),
         }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from interp.heads.options import Average
 from interp.heads.recall import Direction, Order
@@ -31,6 +32,7 @@ from interp.runs.errors import UserError
 
 FEW, COMPARED = 20, 5
 """Cells with fewer events or compared triplets are greyed out in figures and take no part in sets of heads."""
+_READ = ["document", "triplet", "layer", "head", "events", "sum", "control_events", "control_sums"]
 DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse")
 
 
@@ -38,8 +40,8 @@ DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse")
 class Measurement:
     """Sums of shares of one model over one set of relations."""
 
-    rows: pa.Table
-    """See `interp.heads.rows`."""
+    rows: ds.Dataset
+    """See `interp.heads.rows`; read from disk as it is needed, one relation and direction at a time."""
     ratios: pd.DataFrame
     """See `interp.heads.index.Ratios.table`."""
     layers: int
@@ -73,12 +75,11 @@ class Measurement:
         Raises:
             UserError: for a tau that was not measured.
         """
-        rows = self.rows.filter(self._chosen(tau, order))
-        tables = []
+        chosen, tables = self._chosen(tau, order), []
         for relation in self.relations:
-            of_relation = rows.filter(pc.field("relation") == relation)
             for direction in DIRECTIONS:
-                data = summands(of_relation.filter(pc.field("direction") == direction), self.heads, average)
+                here = chosen & (pc.field("relation") == relation) & (pc.field("direction") == direction)
+                data = summands(self.rows.to_table(_READ, filter=here), self.heads, average)
                 tables.append(self._cells(data, relation, direction, statistics))
         return pd.concat(tables, ignore_index=True)
 
@@ -112,7 +113,7 @@ def summands(rows: pa.Table, heads: int, average: Average) -> Summands:
     Levels and orders of a triplet are put together; triplets without an event of their own tail are left out.
     """
     triplet, layer, head = (rows.column(name).to_numpy().astype(np.int64) for name in ("triplet", "layer", "head"))
-    document = rows.column("document").unify_dictionaries().combine_chunks().indices.to_numpy().astype(np.int64)
+    document = _numbered(rows.column("document"))
     ends = [values.max(initial=0) + 1 for values in (document, triplet)]
     key = ((layer * heads + head) * ends[0] + document) * ends[1] + triplet
     order = np.argsort(key, kind="stable")
@@ -127,6 +128,13 @@ def summands(rows: pa.Table, heads: int, average: Average) -> Summands:
     if average == "micro":
         return Summands(cell, document, sums, events, events[:, 0])
     return Summands(cell, document, sums / np.maximum(events, 1), (events > 0).astype(float), events[:, 0])
+
+
+def _numbered(names: pa.ChunkedArray) -> np.ndarray:
+    """Numbers in the order of the names: the same wherever the rows lie."""
+    encoded = names.unify_dictionaries().combine_chunks()
+    rank = np.argsort(np.argsort(encoded.dictionary.to_numpy(zero_copy_only=False)))
+    return np.unique(rank[encoded.indices.to_numpy()], return_inverse=True)[1].astype(np.int64)
 
 
 def _slots(rows: pa.Table, own: str, others: str) -> np.ndarray:

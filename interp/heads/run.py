@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from interp.heads.aligned import AlignedDocument
@@ -88,7 +89,9 @@ def relation_index(
     parts = [documents[first : first + PART] for first in range(0, len(documents), PART)]
     if out is None:
         told = _Told(parts, enabled=progress)
-        return _measurement([_measure(index, part, told) for part in parts], config)
+        measured = [_measure(index, part, told) for part in parts]
+        rows = ds.dataset(pa.concat_tables(part.sums for part in measured).unify_dictionaries())
+        return _measurement(rows, [part.ratios for part in measured], config)
     run = Run.open(out, config=config, seed=0)  # measuring involves no chance
     began, missing = time.monotonic(), [number for number in range(len(parts)) if not _file(out, "sums", number).exists()]
     told = _Told([parts[number] for number in missing], enabled=progress)
@@ -112,8 +115,9 @@ def read_measurement(out: Path) -> Measurement:
     if manifest.get("status") != "complete" or "taus" not in manifest["config"]:
         raise UserError(f"{out} holds no finished relation index; `interp heads index --out` makes one or goes on with it")
     count = manifest["results"]["parts"]
-    tables = [Part(*(pq.read_table(_file(out, kind, number)) for kind in Part._fields)) for number in range(count)]
-    return _measurement(tables, manifest["config"])
+    rows = ds.dataset([_file(out, "sums", number) for number in range(count)])
+    ratios = [pq.read_table(_file(out, "ratios", number)) for number in range(count)]
+    return _measurement(rows, ratios, manifest["config"])
 
 
 class _Told:
@@ -151,13 +155,13 @@ def _file(out: Path, kind: str, number: int) -> Path:
     return out / kind / f"part-{number:05d}.parquet"
 
 
-def _measurement(parts: Sequence[Part], config: Mapping[str, Any]) -> Measurement:
-    sums, ratios = pa.concat_tables([part.sums for part in parts]), pa.concat_tables([part.ratios for part in parts])
-    counted = ratios.group_by(["layer", "head", "ratio"]).aggregate([("events", "sum"), ("at_first", "sum")])
-    counted = counted.rename_columns(["layer", "head", "ratio", "events", "at_first"]).to_pandas()
+def _measurement(rows: ds.Dataset, ratios: Sequence[pa.Table], config: Mapping[str, Any]) -> Measurement:
+    by = ["layer", "head", "ratio"]
+    counted = pa.concat_tables(ratios).group_by(by, use_threads=False).aggregate([("events", "sum"), ("at_first", "sum")])
     known = {name: config[name] for name in ("layers", "heads")}
     relations, taus = tuple(config["relations"]), tuple(config["taus"])
-    return Measurement(sums.unify_dictionaries(), counted, **known, relations=relations, taus=taus)
+    frame = counted.rename_columns([*by, "events", "at_first"]).to_pandas()
+    return Measurement(rows, frame, **known, relations=relations, taus=taus)
 
 
 def _check(documents: Sequence[AlignedDocument], model: LanguageModel) -> None:

@@ -51,7 +51,7 @@ class Summands(NamedTuple):
 
     cell: Int[np.ndarray, " triplet"]
     document: Int[np.ndarray, " triplet"]
-    """Numbered from 0; those without events count too, up to the last."""
+    """Numbered from 0, without gaps."""
     upper: Float[np.ndarray, "triplet slot"]
     lower: Float[np.ndarray, "triplet slot"]
     """Zero for a slot without events."""

@@ -29,7 +29,7 @@ def model() -> LanguageModel:
 def test_events_add_up_to_the_index(model: LanguageModel, options: IndexOptions) -> None:
     documents = random_documents(3, count=5, vocab=17)
     frame = events(model, documents, options, top=3)
-    rows = relation_index(model, documents, options, progress=False).rows.to_pandas()
+    rows = relation_index(model, documents, options, progress=False).rows.to_table().to_pandas()
     rows = rows[(rows.tau >= options.threshold) & (rows.events > 0)]
     keys = ["document", "triplet", "relation", "direction", "order", "layer", "head"]
     expected = rows.groupby(keys, observed=True)[["sum", "events"]].sum()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 import torch
 
@@ -25,7 +26,9 @@ def measured(network: Network, texts: list[AlignedDocument], options: IndexOptio
     index = RelationIndex(RecordReader(network), options)
     rows = pa.concat_tables([index.measure(make_batch(group, torch.device("cpu"))) for group in by_length(texts)])
     ratios = index.ratios.table().to_pandas()
-    return Measurement(rows.unify_dictionaries(), ratios, index.layers, index.heads, ("other", "planted"), options.taus)
+    return Measurement(
+        ds.dataset(rows.unify_dictionaries()), ratios, index.layers, index.heads, ("other", "planted"), options.taus
+    )
 
 
 def of_relation(table: pd.DataFrame, relation: str, direction: str = "forward") -> pd.DataFrame:
@@ -78,7 +81,7 @@ def test_control_is_centred_where_nothing_is_planted() -> None:
 
 def test_micro_and_macro_averages() -> None:
     measurement = measured(random_network(1), documents(1), IndexOptions())
-    rows = measurement.rows.to_pandas()
+    rows = measurement.rows.to_table().to_pandas()
     rows = rows[(rows.relation == "other") & (rows.direction == "reverse") & (rows.tau >= 1.5)]
     sums = rows.groupby(["layer", "head", "document", "triplet"], observed=True)[["sum", "events"]].sum()
     sums = sums[sums.events > 0]

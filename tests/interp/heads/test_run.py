@@ -53,7 +53,7 @@ def test_hooks_of_every_family_give_the_definition(
     with torch.no_grad():
         expected = brute_force(network, documents[:4], options, tau=0.0)
     keys = ["document", "triplet", "direction", "layer", "head"]
-    rows = measurement.rows.to_pandas()
+    rows = measurement.rows.to_table().to_pandas()
     found = rows[rows.events > 0].groupby(keys, observed=True)[["sum", "events"]].sum()
     assert found["events"].to_dict() == {key: count for key, (_, count) in expected.items()}
     assert max(abs(found["sum"][key] / count - total / count) for key, (total, count) in expected.items()) < 1e-3
