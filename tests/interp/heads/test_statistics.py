@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, kstest
 
@@ -78,6 +78,7 @@ def test_means_by_hand() -> None:
     assert found.triplets.tolist() == [2, 0] and found.events.tolist() == [3, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_q_values_by_hand(p_values: list[float]) -> None:
     """Step-up by its definition: the least p m / rank over all larger p-values, at most one."""
