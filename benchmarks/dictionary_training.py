@@ -29,7 +29,7 @@ from benchmarks.peers.dense_autograd import DenseTrainer
 from benchmarks.peers.process import Peer, environment
 from interp.dictionaries.bank import ROWS_AT_ONCE, Bank
 from interp.dictionaries.kinds import KINDS
-from interp.othello.games import PLIES, random_games, tokens
+from interp.othello.games import POSITIONS, random_games, tokens
 from interp.othello.transformer import OthelloTransformer, load_shipped
 from interp.runs.atomic import write_tensors
 
@@ -53,9 +53,9 @@ class Size:
 def activations(model: OthelloTransformer, size: Size) -> Float[Tensor, "batch site row d_in"]:
     """What the sites write on random games."""
     needed = size.batches * size.rows
-    games = random_games(-(-needed // (PLIES - 1)), seed=SEED)
+    games = random_games(-(-needed // POSITIONS), seed=SEED)
     with torch.no_grad():
-        written = model.write_sites(torch.from_numpy(tokens(games.moves[:, : PLIES - 1])))
+        written = model.write_sites(torch.from_numpy(tokens(games.moves[:, :POSITIONS])))
     stacked = torch.stack([output.flatten(0, 1)[:needed] for output in written.values()])
     return stacked.unflatten(1, (size.batches, size.rows)).transpose(0, 1).contiguous()
 

@@ -15,14 +15,13 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from interp.runs.atomic import write_json
-from interp.runs.folder import git_revision, versions
+from interp.runs.folder import about
 
 RESULTS = Path(__file__).parent / "results"
 _LOAD_BEFORE = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
@@ -89,15 +88,8 @@ def publish(name: str, result: dict[str, Any], *, quick: bool, seed: int | None 
 
 def write_result(name: str, result: dict[str, Any], *, seed: int | None = None) -> None:
     """Write `results/<name>.json` with all that is needed to take the measurement again."""
-    about = {
-        "command": _command(),
-        "seed": seed,
-        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "git_revision": git_revision(),
-        "machine": machine(),
-        "versions": versions(),
-    }
-    write_json(RESULTS / f"{name}.json", {**result, "about": about})
+    origin = about(seed) | {"command": _command(), "machine": machine()}
+    write_json(RESULTS / f"{name}.json", {**result, "about": origin})
 
 
 def _command() -> str:

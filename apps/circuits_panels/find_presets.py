@@ -20,7 +20,7 @@ from apps.circuits_panels.presets import FILE
 from apps.circuits_panels.state import Screen, Target
 from interp.circuits import worked
 from interp.circuits.decomposition import Decomposition
-from interp.othello.games import Games, random_games, squares_of, unpack
+from interp.othello.games import POSITIONS, Games, random_games, squares_of, unpack
 from interp.othello.notation import SQUARE_OF_TOKEN, TOKEN_OF_SQUARE, square_name
 from interp.runs.atomic import write_json
 
@@ -91,9 +91,9 @@ def flip(lab: OthelloLab, games: Games, set_name: str, *, sites: Sequence[str] =
 
 def _strongest_flip(lab: OthelloLab, games: Games, set_name: str, site: str, feature: worked.FlipFeature) -> tuple[int, int]:
     """Game and ply at which the square is turned and the feature is largest."""
-    turned = unpack(games.flipped[:, :59])[..., feature.square]
+    turned = unpack(games.flipped[:, :POSITIONS])[..., feature.square]
     with torch.inference_mode():
-        written = lab.model.write_sites(torch.as_tensor(TOKEN_OF_SQUARE[games.moves[:, :59]]))[site]
+        written = lab.model.write_sites(torch.as_tensor(TOKEN_OF_SQUARE[games.moves[:, :POSITIONS]]))[site]
         active = lab.dictionaries(set_name)[site].encode(written)[..., feature.feature].numpy()
     game, ply = np.unravel_index(np.argmax(np.where(turned, active, -1.0)), turned.shape)
     return int(game), int(ply) + 1

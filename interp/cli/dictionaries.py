@@ -114,15 +114,14 @@ def compare(
     from interp.dictionaries.compare import summary
     from interp.dictionaries.evaluate import evaluate_set
     from interp.runs.atomic import write_json
-    from interp.runs.folder import command_line, git_revision, versions
+    from interp.runs.folder import about
 
     loaded, transformer = {name: load_set(name) for name in sets}, _model(model)
     rows = []
     for name, dictionaries in loaded.items():
         rows.append(summary(name, dictionaries, evaluate_set(transformer, dictionaries, games=games, seed=seed)))
-    about = {"command": command_line(), "seed": seed, "git_revision": git_revision(), "versions": versions()}
     if out:
-        write_json(out, finite({"games": games, "sets": rows, "about": about}))
+        write_json(out, finite({"games": games, "sets": rows, "about": about(seed)}))
     emit({"sets": rows}, as_json=as_json, text=_table(rows))
 
 

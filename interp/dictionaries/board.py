@@ -19,7 +19,7 @@ from torch import Tensor
 
 from interp.dictionaries.firings import Firings, borders, level
 from interp.othello.bitboard import popcount
-from interp.othello.games import Games, unpack
+from interp.othello.games import POSITIONS, Games, unpack
 
 THRESHOLDS = np.arange(10) / 10
 """Shares of a feature's maximum above which it counts as firing."""
@@ -34,7 +34,7 @@ class Boards(NamedTuple):
     theirs: UInt64[np.ndarray, " position"]
 
     @classmethod
-    def of(cls, games: Games, plies: int = 59) -> Boards:
+    def of(cls, games: Games, plies: int = POSITIONS) -> Boards:
         """The boards after each of the first `plies` moves of each game."""
         return cls(games.mine[:, :plies].ravel(), games.theirs[:, :plies].ravel())
 

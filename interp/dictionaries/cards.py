@@ -28,7 +28,7 @@ from interp.dictionaries.firings import Firings
 from interp.dictionaries.labels import THRESHOLDS, best_labels, f1_of
 from interp.dictionaries.traffic import refuse_misfits, traffic
 from interp.othello.evaluate import batches
-from interp.othello.games import Games, random_games
+from interp.othello.games import POSITIONS, Games, random_games
 from interp.othello.notation import SQUARE_OF_TOKEN
 from interp.othello.predicates import BOARD_STATES, NAMES, columns, predicates
 from interp.othello.probes import Probes
@@ -39,7 +39,6 @@ from interp.runs.progress import Progress
 
 BINS = 20
 """Bins of the activation histogram, from 0 to the feature's maximum."""
-PLIES = 59
 EXAMPLES = 4
 """Example games a feature, spread evenly over its strongest inputs."""
 _LEVELS, _SIGNED = 31, 15
@@ -162,7 +161,7 @@ def compute(
     """
     refuse_misfits(model, dictionaries)
     states = {site: _Site(dictionary.W_dec.shape[0], top) for site, dictionary in dictionaries.items()}
-    with Progress(3 * games * PLIES * len(states), unit="activations", label="feature cards") as progress:
+    with Progress(3 * games * POSITIONS * len(states), unit="activations", label="feature cards") as progress:
         for stream, work in ((seed, _Site.first_pass), (seed, _Site.second_pass), (seed + 1, _Site.check)):
             for batch in _activations(model, dictionaries, games, stream):
                 work(states[batch.site], batch)
@@ -238,7 +237,7 @@ def _boards(mean: Float[Tensor, " predicate"], inputs: Tensor) -> dict[str, Any]
         "theirs": _levels(mean[columns("theirs")], peak=1.0),
         "moves": _levels(mean[columns("played")]),
         "flips": _levels(mean[columns("flipped")]),
-        "plies": _levels(torch.bincount(inputs % PLIES, minlength=PLIES).float()),
+        "plies": _levels(torch.bincount(inputs % POSITIONS, minlength=POSITIONS).float()),
         "black": float(mean[NAMES.index("black moved")]),
     }
 
@@ -317,7 +316,7 @@ class Cards:
 
     def _moves(self, place: int) -> tuple[int, ...]:
         """Moves up to the position with this number in the stream that the cards were made from."""
-        game, ply = divmod(place, PLIES)
+        game, ply = divmod(place, POSITIONS)
         played = random_games(1, seed=self._settings["seed"], first=game, split="test")
         return tuple(played.moves[0, : ply + 1].tolist())
 

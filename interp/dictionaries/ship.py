@@ -12,15 +12,13 @@ from typing import Any
 
 from interp.dictionaries.evaluate import evaluate_set
 from interp.dictionaries.sets import SHIPPED, load_set, set_folder
-from interp.othello.games import PLIES
+from interp.othello.games import POSITIONS
 from interp.othello.probes import Probes
 from interp.othello.transformer import SHIPPED as TRANSFORMER
 from interp.othello.transformer import load
 from interp.runs.atomic import sha256, write_json
 from interp.runs.errors import UserError
-from interp.runs.folder import read_manifest
-
-_COPIED = ("config", "seed", "command", "started", "finished", "versions", "git_revision")
+from interp.runs.folder import finished_manifest, origin
 
 
 def ship(
@@ -31,18 +29,16 @@ def ship(
     A run that began from a shipped set carries that set's history along. Raises UserError, and writes nothing, if the run
     is not finished, began from a set of unknown history, or holds no set.
     """
-    manifest = read_manifest(run)
-    if manifest.get("status") != "complete":
-        raise UserError(f"{run} is not finished: its status is '{manifest.get('status')}', shipped are complete runs")
+    manifest = finished_manifest(run)
     history = _history(manifest)
     dictionaries = load_set(run / "set")
     result = evaluate_set(load(TRANSFORMER), dictionaries, games=games, seed=seed, probes=probes)
     place = folder / name
     dictionaries.save(place)
     config = manifest["config"]
-    own = config["steps"] * config["games"] * (PLIES - 1)
+    own = config["steps"] * config["games"] * POSITIONS
     shipped = {
-        **{key: manifest[key] for key in _COPIED if key in manifest},
+        **origin(manifest),
         "positions": own + sum(earlier["positions"] for earlier in history),
         "history": history,
         "transformer": sha256(TRANSFORMER),

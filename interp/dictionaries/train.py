@@ -17,7 +17,7 @@ from accelerate import PartialState
 from interp.dictionaries.job import DictionaryJob, Recipe, Stream
 from interp.dictionaries.sets import DictionarySet
 from interp.dictionaries.traffic import traffic
-from interp.othello.games import PLIES, random_games, tokens
+from interp.othello.games import POSITIONS, random_games, tokens
 from interp.othello.transformer import OthelloTransformer
 from interp.runs.device import resolve
 from interp.runs.folder import Run
@@ -40,14 +40,14 @@ class OthelloDictionaryJob(DictionaryJob):
 
     def __init__(self, settings: DictionaryTraining, model: OthelloTransformer, device: torch.device) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
-        self.device, self.units_per_step = device, settings.games * (PLIES - 1)
+        self.device, self.units_per_step = device, settings.games * POSITIONS
         super().__init__(
             settings, model.sites, model.config.d_model, items=settings.games, sample=_SAMPLE_GAMES, device=device
         )
 
     def _stream(self, first: int, count: int) -> Stream:
         played = random_games(count, seed=self.settings.seed, first=first)
-        inputs = torch.from_numpy(tokens(played.moves[:, : PLIES - 1])).to(self.device)
+        inputs = torch.from_numpy(tokens(played.moves[:, :POSITIONS])).to(self.device)
         seen = traffic(self.model, inputs)
         written, read = (torch.stack([seen[site][end].flatten(0, 1) for site in self.sites]) for end in (1, 0))
         return Stream(written, read if self.kind.transcodes else None)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.othello.games import PLIES, Games, random_games, tokens, uniform_targets
+from interp.othello.games import POSITIONS, Games, random_games, tokens, uniform_targets
 
 Logits = Callable[[Tensor], Tensor]
 
@@ -51,8 +51,8 @@ def batches(count: int, *, seed: int, size: int = 100, device: torch.device | st
 
 def batch_of(games: Games, device: torch.device | str = "cpu", vocabulary: int = 61) -> Batch:
     """Inputs and exact targets of the positions after plies 1 .. 59."""
-    inputs = torch.from_numpy(tokens(games.moves[:, : PLIES - 1])).to(device)
-    targets = torch.from_numpy(uniform_targets(games.legal[:, : PLIES - 1], vocabulary)).to(device)
+    inputs = torch.from_numpy(tokens(games.moves[:, :POSITIONS])).to(device)
+    targets = torch.from_numpy(uniform_targets(games.legal[:, :POSITIONS], vocabulary)).to(device)
     return Batch(inputs, targets, games)
 
 

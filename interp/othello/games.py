@@ -27,6 +27,8 @@ from interp.othello.notation import TOKEN_OF_SQUARE, format_moves, square_name
 from interp.runs.errors import UserError
 
 PLIES = 60
+POSITIONS = PLIES - 1
+"""Positions of a game that have a next move: those after plies 1 .. 59."""
 Split = Literal["train", "test"]
 
 _STREAM = {"train": 0x9E3779B97F4A7C15, "test": 0xD1B54A32D192ED03}

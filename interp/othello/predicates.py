@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool
 
-from interp.othello.games import Games, unpack
+from interp.othello.games import POSITIONS, Games, unpack
 from interp.othello.notation import square_name
 
 PHRASES = {
@@ -41,7 +41,7 @@ def columns(kind: str) -> slice:
     return slice(first, first + 64)
 
 
-def predicates(games: Games, plies: int = 59) -> Bool[np.ndarray, "games plies predicate"]:
+def predicates(games: Games, plies: int = POSITIONS) -> Bool[np.ndarray, "games plies predicate"]:
     """Every predicate after each of the first `plies` moves, columns as in `NAMES`.
 
     Squares that cannot change (the centre is never empty) give columns that are always false; keep them out of

@@ -8,7 +8,6 @@ that of `interp.othello.steering`; its alpha is chosen on games of one stream an
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -19,7 +18,7 @@ from interp.othello.probes import FRAMES, Probes, accuracies, majority, save_pro
 from interp.othello.steering import Operation, best_alpha, edit_cases, edit_errors
 from interp.othello.transformer import OthelloTransformer
 from interp.runs.atomic import write_json
-from interp.runs.folder import command_line, git_revision, versions
+from interp.runs.folder import about
 
 ALPHAS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 """Lengths of an edit, as shares of the residual stream's own, from which one is chosen."""
@@ -142,11 +141,4 @@ def as_table(report: ProbeReport) -> str:
 
 def write_results(report: ProbeReport, path: Path) -> None:
     """Write the report as a result file, with all that is needed to measure again."""
-    about = {
-        "command": command_line(),
-        "seed": report.seed,
-        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "git_revision": git_revision(),
-        "versions": versions(),
-    }
-    write_json(path, {**report.rows(), "about": about})
+    write_json(path, {**report.rows(), "about": about(report.seed)})

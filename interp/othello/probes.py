@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from interp.othello.evaluate import batches
-from interp.othello.games import Games, random_games, unpack
+from interp.othello.games import POSITIONS, Games, random_games, unpack
 from interp.othello.transformer import Edit, OthelloTransformer
 from interp.runs.atomic import write_json, write_tensors
 from interp.runs.errors import UserError
@@ -57,7 +57,7 @@ def residual_streams(
     return torch.stack(streams)
 
 
-def board_states(games: Games, plies: int = 59) -> Int[Tensor, "frame games plies 64"]:
+def board_states(games: Games, plies: int = POSITIONS) -> Int[Tensor, "frame games plies 64"]:
     """State of each square (index into its frame's triple), frames in the order of `FRAMES`."""
     mine, theirs = unpack(games.mine[:, :plies]), unpack(games.theirs[:, :plies])
     relative = np.where(mine, 0, np.where(theirs, 1, 2))

@@ -24,6 +24,7 @@ from interp.runs.errors import UserError
 from interp.runs.lock import acquire, release
 
 _PROLONGABLE = {"steps"}
+_ORIGIN = ("config", "seed", "command", "started", "finished", "versions", "git_revision")
 
 
 def versions() -> dict[str, str]:
@@ -48,6 +49,17 @@ def git_revision() -> str | None:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def about(seed: int | None) -> dict[str, Any]:
+    """What is needed to take a measurement again that this process has just taken."""
+    return {
+        "command": command_line(),
+        "seed": seed,
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git_revision": git_revision(),
+        "versions": versions(),
+    }
 
 
 def command_line() -> str:
@@ -153,6 +165,19 @@ def read_manifest(path: Path) -> dict[str, Any]:
         return json.loads((path / "manifest.json").read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is no run folder: its manifest.json cannot be read ({error})") from None
+
+
+def finished_manifest(path: Path) -> dict[str, Any]:
+    """Manifest of a finished run. Raises UserError where there is none, or the run goes on."""
+    manifest = read_manifest(path)
+    if manifest.get("status") != "complete":
+        raise UserError(f"{path} is not finished: its status is '{manifest.get('status')}', shipped are complete runs")
+    return manifest
+
+
+def origin(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The part of a run's manifest that says how its results came about, to lie beside them wherever they go."""
+    return {key: manifest[key] for key in _ORIGIN if key in manifest}
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

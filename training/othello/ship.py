@@ -22,12 +22,11 @@ from interp.othello.transformer import OthelloTransformer, load, save
 from interp.runs.atomic import sha256, write_json, write_text
 from interp.runs.device import resolve
 from interp.runs.errors import UserError
-from interp.runs.folder import read_manifest
+from interp.runs.folder import finished_manifest, origin
 
 LEAST_TOP1, LEAST_MASS = 0.99, 0.92
 GAMES, SEED = 2000, 7
 """Unseen games that decide, and the seed of their stream."""
-_COPIED = ("config", "seed", "command", "started", "finished", "versions", "git_revision")
 
 
 def ship(run: Path, folder: Path = WEIGHTS, *, half: bool = False, device: str = "auto") -> dict[str, Any]:
@@ -36,9 +35,7 @@ def ship(run: Path, folder: Path = WEIGHTS, *, half: bool = False, device: str =
     Raises UserError, and leaves `folder` as it is, if the run is not finished, if it began from weights of unknown
     history, or if its transformer is below the bar.
     """
-    manifest = read_manifest(run)
-    if manifest.get("status") != "complete":
-        raise UserError(f"{run} is not finished: its status is '{manifest.get('status')}', shipped are complete runs")
+    manifest = finished_manifest(run)
     history = _history(manifest)
     model = load(run / "model.safetensors")
     if half:
@@ -50,7 +47,7 @@ def ship(run: Path, folder: Path = WEIGHTS, *, half: bool = False, device: str =
     weights = folder / "model.safetensors"
     save(model.half() if half else model, weights, {"games": str(games)})
     shipped = {
-        **{key: manifest[key] for key in _COPIED if key in manifest},
+        **origin(manifest),
         "games": games,
         "data": "random legal games, generated as needed; training and unseen games come from different streams",
         "history": history,
