@@ -21,6 +21,7 @@ from interp.dictionaries.base import Dictionary
 from interp.dictionaries.kinds import KINDS
 from interp.dictionaries.revival import resample
 from interp.dictionaries.sets import DictionarySet, load_set
+from interp.dictionaries.transcoder import is_transcoder
 from interp.runs.errors import UserError
 from interp.runs.loop import Job
 from interp.runs.schedule import Schedule
@@ -47,12 +48,12 @@ class Recipe:
     lr: float = 2e-3
     warmup: int = 200
     decay_share: float = 0.3
-    resample_every: int = 250
+    resample_every: int = 50
     """Steps between revivals of dead features; 0 for none, as (it seems) in the paper."""
     dead_after: int = 500_000
     """Positions without firing after which a feature counts as dead."""
     warm_start: str = ""
-    """Folder of a set of the same kind to begin from; the optimizer begins afresh. Empty: random directions."""
+    """A set to begin from, of any kind that reads the same; the optimizer begins afresh. Empty: random directions."""
     seed: int = 2
 
     def __post_init__(self) -> None:
@@ -96,8 +97,8 @@ class DictionaryJob(Job):
         shape = (self.d_model, self.settings.d_sae)
         for number, site in enumerate(self.sites):
             found = dictionaries.get(site)
-            if type(found) is not self.kind.dictionary or found.W_enc.shape != shape:
-                wanted = f"a {self.kind.dictionary.architecture} dictionary of {shape[1]} features at {site}"
+            if found is None or is_transcoder(found.architecture) != self.kind.transcodes or found.W_enc.shape != shape:
+                wanted = f"{'a transcoder' if self.kind.transcodes else 'an autoencoder'} of {shape[1]} features at {site}"
                 raise UserError(f"{self.settings.warm_start} cannot be begun from: it has not {wanted}")
             self.module.unfold(number, found.state_dict())
 

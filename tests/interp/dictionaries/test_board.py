@@ -60,7 +60,9 @@ def test_counts_and_measures_equal_a_plain_loop() -> None:
         f1 = 2 * both / (fires.sum(0)[:, None] + truth.sum(0)).clamp(min=1)
         best_f1.append(float(f1.amax(0)[truth.any(0)].mean()))
         named = (both >= PRECISION * fires.sum(0)[:, None]) & (fires.sum(0) >= FIRINGS)[:, None]
-        by_threshold.append(_plain_reconstruction(named, other > torch.from_numpy((threshold * maxima.numpy()).astype(np.float32))))
+        by_threshold.append(
+            _plain_reconstruction(named, other > torch.from_numpy((threshold * maxima.numpy()).astype(np.float32)))
+        )
         for feature in range(0, first.shape[1], 5):
             assert squares_of(claims[level, feature, 0]) == named[feature, :64].nonzero()[:, 0].tolist()
             assert squares_of(claims[level, feature, 1]) == named[feature, 64:].nonzero()[:, 0].tolist()

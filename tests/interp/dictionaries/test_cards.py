@@ -73,7 +73,9 @@ def test_logits_are_the_direct_path(cards: Cards, model: OthelloTransformer) -> 
     card = cards.card("L0M", 7)
     assert card is not None and np.isnan(card.logits[[27, 28, 35, 36]]).all()
     direct = ((rows[7] - rows[7].mean()) @ model.unembed.weight[:60].T).numpy()  # the untrained gain is one
-    np.testing.assert_allclose(card.logits[SQUARE_OF_TOKEN], direct - direct.mean(), atol=np.abs(direct - direct.mean()).max() / 29)
+    np.testing.assert_allclose(
+        card.logits[SQUARE_OF_TOKEN], direct - direct.mean(), atol=np.abs(direct - direct.mean()).max() / 29
+    )
 
 
 def test_examples_are_games_in_which_the_feature_fires(cards: Cards) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from interp.dictionaries.bank import Bank
 from interp.dictionaries.kinds import KINDS
-from interp.dictionaries.revival import resample
+from interp.dictionaries.revival import AT_ONCE, resample
 
 
 @pytest.mark.parametrize("kind", ["topk", "transcoder"])
@@ -38,3 +38,18 @@ def test_resample(kind: str) -> None:
     bank.since_fired[1, [5, 9]] = before["since_fired"][1, [5, 9]]
     for name, tensor in bank.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+def test_a_few_are_revived_at_a_time() -> None:
+    generator = torch.Generator().manual_seed(1)
+    bank = Bank(1, 16, 64, generator=generator)
+    written = torch.randn(1, 300, 16, generator=generator)
+    objective = KINDS["topk"].objective(3, 0.0)
+    bank.fit(written, None, objective)
+    optimizer = torch.optim.Adam(bank.parameters())
+    bank.backward(written, None, objective)
+    optimizer.step()
+    before = bank.decoder.detach().clone()
+    resample(bank, torch.tensor([[0, feature] for feature in range(40)]), written, None, objective, optimizer, generator)
+    changed = (bank.decoder != before).any(-1)[0]
+    assert int(changed[:40].sum()) == AT_ONCE and not changed[40:].any()

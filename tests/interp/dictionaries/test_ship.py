@@ -17,7 +17,9 @@ from interp.othello.transformer import OthelloConfig, OthelloTransformer
 from interp.runs.atomic import sha256
 from interp.runs.errors import UserError
 
-MODEL = OthelloTransformer(OthelloConfig(n_layers=1, d_model=16, n_heads=2, d_mlp=32), generator=torch.Generator().manual_seed(0))
+MODEL = OthelloTransformer(
+    OthelloConfig(n_layers=1, d_model=16, n_heads=2, d_mlp=32), generator=torch.Generator().manual_seed(0)
+)
 
 
 def job(kind: str, warm_start: str = "", seed: int = 2) -> DictionaryJob:
@@ -35,10 +37,19 @@ def test_a_warm_start_goes_on_from_the_same_dictionaries(kind: str, tmp_path: Pa
             torch.testing.assert_close(again[site].state_dict()[name], tensor, atol=1e-5, rtol=1e-5)
 
 
-def test_a_warm_start_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_warm_start_takes_the_features_of_another_kind(tmp_path: Path) -> None:
+    first = job("l1").dictionaries()
+    first.save(tmp_path)
+    again = job("topk", str(tmp_path), seed=3).dictionaries()
+    for site, dictionary in first.items():
+        for name, tensor in dictionary.state_dict().items():
+            torch.testing.assert_close(again[site].state_dict()[name], tensor, atol=1e-5, rtol=1e-5)
+
+
+def test_a_warm_start_from_what_reads_something_else_is_refused(tmp_path: Path) -> None:
     job("topk").dictionaries().save(tmp_path)
-    with pytest.raises(UserError, match="it has not a standard dictionary of 32 features at L0A"):
-        job("l1", str(tmp_path))
+    with pytest.raises(UserError, match="it has not a transcoder of 32 features at L0M"):
+        job("transcoder", str(tmp_path))
 
 
 def test_an_unfinished_run_is_not_shipped(tmp_path: Path) -> None:
