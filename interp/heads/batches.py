@@ -17,7 +17,7 @@ from torch import Tensor
 
 from interp.heads.aligned import AlignedDocument
 
-TOKENS = 2048
+TOKENS = 1024
 """Positions of a batch, padding included."""
 
 

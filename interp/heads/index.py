@@ -8,6 +8,9 @@ For a head h, a position j and a triplet with head token at s and tail token at 
 5. a: the tail's share of q, between 0 and 1;
 6. the index averages a over events and triplets.
 
+At j = o the current token is the tail itself, so with `ov_token="current"` a head that raises the token it stands on scores
+there without knowing a relation. The random tails have such positions of their own.
+
 This file measures sums of a, for the tail and for its matched random tails (`interp.heads.candidates`), apart for every
 triplet, direction, order, head and level of the ratio; `interp.heads.result` averages them. A *level* is the largest
 threshold of `IndexOptions.taus` that the ratio exceeds, so that the events for a tau are those of its level and above.

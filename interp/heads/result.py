@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from interp.heads.options import Average
+from interp.heads.options import TAUS, Average
 from interp.heads.recall import Direction, Order
 from interp.heads.statistics import (
     DEFAULT,
@@ -82,6 +82,23 @@ class Measurement:
                 data = summands(self.rows.to_table(_READ, filter=here), self.heads, average)
                 tables.append(self._cells(data, relation, direction, statistics))
         return pd.concat(tables, ignore_index=True)
+
+    def ratio_shares(self) -> pd.DataFrame:
+        """How far attention stands out (their figure 11): over all heads and positions, a row for each tau but the arg max.
+
+        Columns tau, share (of events whose ratio to the runner-up exceeds it), share_elsewhere (the same among those that
+        do not attend to the text's first position, an attention sink in many models).
+        """
+        counted = self.ratios.assign(elsewhere=self.ratios.events - self.ratios.at_first)
+        shares = [
+            {
+                "tau": tau,
+                "share": counted.events[counted.ratio >= tau].sum() / counted.events.sum(),
+                "share_elsewhere": counted.elsewhere[counted.ratio >= tau].sum() / max(counted.elsewhere.sum(), 1),
+            }
+            for tau in TAUS[1:]
+        ]
+        return pd.DataFrame(shares)
 
     def _chosen(self, tau: float | None, order: Order | None) -> pc.Expression:
         threshold = 0.0 if tau is None else tau

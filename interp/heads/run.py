@@ -71,21 +71,7 @@ def relation_index(
     """
     _check(documents, model)
     index = RelationIndex.of(model, options, candidates=candidates)
-    config = {
-        "model": model.name,
-        "source": options.source,
-        "ov_token": options.ov_token,
-        "final_norm": options.final_norm,
-        "bos": options.bos,
-        "taus": list(options.taus),
-        "candidates": candidates,
-        "layers": index.layers,
-        "heads": index.heads,
-        "relations": sorted({triplet.relation for document in documents for triplet in document.triplets}),
-        "documents": len(documents),
-        "fingerprint": fingerprint(documents),
-        **(about or {}),
-    }
+    config = _config(model, documents, index) | dict(about or {})
     parts = [documents[first : first + PART] for first in range(0, len(documents), PART)]
     if out is None:
         told = _Told(parts, enabled=progress)
@@ -118,6 +104,25 @@ def read_measurement(out: Path) -> Measurement:
     rows = ds.dataset([_file(out, "sums", number) for number in range(count)])
     ratios = [pq.read_table(_file(out, "ratios", number)) for number in range(count)]
     return _measurement(rows, ratios, manifest["config"])
+
+
+def _config(model: LanguageModel, documents: Sequence[AlignedDocument], index: RelationIndex) -> dict[str, Any]:
+    """All that the sums depend on."""
+    options = index.options
+    return {
+        "model": model.name,
+        "source": options.source,
+        "ov_token": options.ov_token,
+        "final_norm": options.final_norm,
+        "bos": options.bos,
+        "taus": list(options.taus),
+        "candidates": index.candidates,
+        "layers": index.layers,
+        "heads": index.heads,
+        "relations": sorted({triplet.relation for document in documents for triplet in document.triplets}),
+        "documents": len(documents),
+        "fingerprint": fingerprint(documents),
+    }
 
 
 class _Told:

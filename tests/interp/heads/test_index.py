@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 import torch
 
@@ -14,7 +15,9 @@ from interp.heads.aligned import AlignedDocument, AlignedTriplet
 from interp.heads.batches import by_length, make_batch
 from interp.heads.index import RelationIndex
 from interp.heads.layers import EmbeddingReader
-from interp.heads.options import IndexOptions
+from interp.heads.options import TAUS, IndexOptions
+from interp.heads.result import Measurement
+from interp.heads.rows import schema
 from interp.models.network import Network
 from tests.interp.heads.cases import Key, RecordReader, brute_force, random_documents, random_network
 
@@ -171,6 +174,9 @@ def test_ratios_count_every_position_once() -> None:
                     others = pattern[j, : j + 1][document.tokens[: j + 1] != document.tokens[s]]
                     expected += not len(others) or float(pattern[j, s] / others.max()) > 2.2
     assert above == expected and table.at_first.sum() == sinks > 0
+    shares = Measurement(ds.dataset(schema(1).empty_table()), table, 2, 4, (), TAUS).ratio_shares().set_index("tau")
+    assert shares.share[2.2] == expected / table.events.sum() and shares.index.tolist() == [1.5, 2.0, 2.2, 2.5, 3.0, 5.0]
+    assert ((shares > 0) & (shares < 1)).all(axis=None)
 
 
 def test_context_is_the_distinct_tokens_so_far() -> None:
