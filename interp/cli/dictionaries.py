@@ -109,19 +109,23 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="Write the table to this JSON file too.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate several sets on the same games: sparsity against what is kept, a row a set."""
+    """Evaluate several sets on the same games: sparsity against what is kept, a row a set.
+
+    The file holds the sites of the shipped ones too.
+    """
     from interp.dictionaries import load_set
     from interp.dictionaries.compare import summary
     from interp.dictionaries.evaluate import evaluate_set
+    from interp.dictionaries.sets import shipped_sets
     from interp.runs.atomic import write_json
     from interp.runs.folder import about
 
     loaded, transformer = {name: load_set(name) for name in sets}, _model(model)
-    rows = []
-    for name, dictionaries in loaded.items():
-        rows.append(summary(name, dictionaries, evaluate_set(transformer, dictionaries, games=games, seed=seed)))
+    measured = {name: evaluate_set(transformer, found, games=games, seed=seed) for name, found in loaded.items()}
+    rows = [summary(name, loaded[name], result) for name, result in measured.items()]
     if out:
-        write_json(out, finite({"games": games, "sets": rows, "about": about(seed)}))
+        sites = {name: measured[name].sites for name in shipped_sets() if name in measured}
+        write_json(out, finite({"games": games, "sets": rows, "sites": sites, "about": about(seed)}))
     emit({"sets": rows}, as_json=as_json, text=_table(rows))
 
 
