@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from interp.figures.theme import INK, SERIES, finish, require
+from interp.figures.lines import lines
+from interp.figures.theme import INK, NEGATIVE, POSITIVE, finish, require
 
 
 def completeness_bar(frame: pd.DataFrame, *, value: float, title: str = "") -> go.Figure:
@@ -16,8 +17,8 @@ def completeness_bar(frame: pd.DataFrame, *, value: float, title: str = "") -> g
         x=[*frame["part"].astype(str), "residual", "value"],
         y=[*frame["sum"], residual, value],
         measure=["relative"] * (len(frame) + 1) + ["total"],
-        increasing_marker_color="#1f6fb4",
-        decreasing_marker_color="#d1592a",
+        increasing_marker_color=POSITIVE,
+        decreasing_marker_color=NEGATIVE,
         totals_marker_color=INK,
         text=[f"{part:+.3f}" for part in [*frame["sum"], residual]] + [f"{value:.3f}"],
         connector={"line": {"width": 0.5}},
@@ -29,18 +30,7 @@ def completeness_bar(frame: pd.DataFrame, *, value: float, title: str = "") -> g
 def faithfulness_curve(frame: pd.DataFrame, *, title: str = "") -> go.Figure:
     """Share of the target recovered (`recovered`) against the number of nodes kept (`nodes`), a line a `method`."""
     require(frame, "nodes", "recovered", "method")
-    figure = go.Figure()
-    for colour, (method, group) in zip(SERIES * 9, frame.groupby("method", sort=False), strict=False):
-        group = group.sort_values("nodes")
-        figure.add_trace(
-            go.Scatter(
-                x=group["nodes"],
-                y=group["recovered"],
-                mode="lines+markers",
-                name=str(method),
-                line={"color": colour},
-            )
-        )
+    figure = lines(frame, "nodes", "recovered", "method")
     figure.add_hline(y=1.0, line={"dash": "dot", "width": 1, "color": INK})
     finish(figure, title=title, x="nodes kept", y="share of the target recovered", legend=True)
     figure.update_xaxes(type="log")

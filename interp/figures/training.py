@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from interp.figures.theme import SERIES, finish, require
+from interp.figures.lines import lines
+from interp.figures.theme import finish, require
 
 
 def training_curves(frame: pd.DataFrame, *, title: str = "", log_y: bool = False) -> go.Figure:
     """`value` against `step`, a line a `metric`."""
-    figure = _lines(require(frame, "step", "value", "metric"), "step", "value", "metric", mode="lines")
+    figure = lines(require(frame, "step", "value", "metric"), "step", "value", "metric", mode="lines")
     finish(figure, title=title, x="step", legend=True)
     if log_y:
         figure.update_yaxes(type="log")
@@ -22,7 +23,7 @@ def probe_accuracy(frame: pd.DataFrame, *, title: str = "") -> go.Figure:
 
     Columns `low` and `high`, if there, are drawn as error bars.
     """
-    figure = _lines(require(frame, "layer", "accuracy", "probe"), "layer", "accuracy", "probe", mode="lines+markers")
+    figure = lines(require(frame, "layer", "accuracy", "probe"), "layer", "accuracy", "probe", mode="lines+markers")
     finish(figure, title=title, x="after layer", y="squares read correctly", legend=True)
     figure.update_yaxes(tickformat=".0%")
     figure.update_xaxes(dtick=1)
@@ -33,18 +34,7 @@ def legality_by_ply(frame: pd.DataFrame, *, title: str = "") -> go.Figure:
     """`legal_top1` and `legal_mass` (0..1) against `ply`."""
     names = {"legal_top1": "first choice legal", "legal_mass": "probability on legal moves"}
     long = require(frame, "ply", *names).melt("ply", list(names), "measure", "share").replace({"measure": names})
-    figure = _lines(long, "ply", "share", "measure", mode="lines")
+    figure = lines(long, "ply", "share", "measure", mode="lines")
     finish(figure, title=title, x="after move", y="share", legend=True, height=300)
     figure.update_yaxes(tickformat=".0%")
-    return figure
-
-
-def _lines(frame: pd.DataFrame, x: str, y: str, series: str, *, mode: str) -> go.Figure:
-    figure = go.Figure()
-    for colour, (name, group) in zip(SERIES * 9, frame.groupby(series, sort=False), strict=False):
-        group = group.sort_values(x)
-        line = go.Scatter(x=group[x], y=group[y], mode=mode, name=str(name), line={"color": colour})
-        if {"low", "high"} <= set(group.columns):
-            line.error_y = {"array": group["high"] - group[y], "arrayminus": group[y] - group["low"], "thickness": 1}
-        figure.add_trace(line)
     return figure

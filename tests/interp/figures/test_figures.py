@@ -12,7 +12,7 @@ import pytest
 from interp.figures.attention import pair_heat_map
 from interp.figures.board import board_heat_map
 from interp.figures.completeness import completeness_bar, faithfulness_curve
-from interp.figures.dictionaries import activation_histogram, pareto
+from interp.figures.dictionaries import pareto
 from interp.figures.link_graph import contributions_bar, link_graph, place_nodes
 from interp.figures.theme import NEGATIVE, POSITIVE, require, symmetric_limit
 from interp.figures.training import legality_by_ply, probe_accuracy, training_curves
@@ -94,11 +94,6 @@ def test_pair_heat_map_keeps_the_strongest_pairs() -> None:
     frame = pd.DataFrame({"query": ["q1", "q1", "q2"], "key": ["k1", "k2", "k1"], "contribution": [0.1, -4.0, 0.2]})
     heat = pair_heat_map(frame, top=1).data[0]
     assert list(heat.y) == ["q1"] and list(heat.x) == ["k2"] and heat.z[0][0] == -4.0
-
-
-def test_histogram_bars_are_as_wide_as_their_bins() -> None:
-    bars = activation_histogram(pd.DataFrame({"left": [0.0, 1.0], "right": [1.0, 3.0], "count": [10, 1]})).data[0]
-    assert list(bars.x) == [0.5, 2.0] and list(bars.width) == [1.0, 2.0] and list(bars.y) == [10, 1]
 
 
 def _curves() -> list[go.Figure]:
