@@ -11,6 +11,7 @@ from html import escape
 
 import numpy as np
 
+from apps.shell.bars import DOWN, UP
 from interp.othello.notation import square_name
 
 STYLE = """
@@ -26,7 +27,6 @@ STYLE = """
 .lab-discs b.white {background: #f6f6f2}
 .lab-discs b.last {box-shadow: 0 0 0 2px #ffb000}
 """
-_UP, _DOWN = "31,120,200", "224,102,47"
 _FAINT = 0.005
 
 
@@ -38,7 +38,7 @@ def heat_board(values: Sequence[float] | np.ndarray, *, title: str, limit: float
 
 def _heat(square: int, value: float, limit: float) -> str:
     share = min(abs(value) / limit, 1.0) if value == value else 0.0
-    colour = f' style="background:rgba({_UP if value >= 0 else _DOWN},{share:.2f})"' if share > _FAINT else ""
+    colour = f' style="background:{UP if value >= 0 else DOWN}{round(255 * share):02x}"' if share > _FAINT else ""
     return f'<i title="{square_name(square)}: {value:.3g}"{colour}></i>'
 
 
