@@ -109,7 +109,7 @@ def set_card(folder: Path) -> str:
     about = [
         ("architecture", f"{first['architecture']}, {first['d_in']} -> {first['d_sae']}"),
         ("sites", " ".join(configs)),
-        ("command", f"`{manifest['command']}` (seed {manifest['seed']})"),
+        *_commands(manifest),
         ("data", f"{manifest['positions']:,} positions of random games; unseen games come from another stream"),
         ("code", f"`{manifest.get('git_revision') or 'unknown'}`"),
         ("transformer (sha256)", f"`{manifest['transformer']}`"),

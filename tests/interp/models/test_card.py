@@ -46,10 +46,13 @@ def test_a_set_is_described_by_its_files(tmp_path: Path) -> None:
         (tmp_path / site / "cfg.json").write_text(json.dumps({"architecture": "topk", "d_in": 128, "d_sae": 1024}))
     site = {"site": "L0A", "l0": 30.25, "explained_variance": 0.961, "loss_recovered": None, "zero_cost": 0.2, "alive": 0.5}
     results = {"games": 200, "sites": [site], "joint_legal_top1": 0.951, "model_legal_top1": 0.991}
-    manifest = {"command": "interp dictionaries train", "seed": 2, "positions": 49_843_200, "transformer": "ab", "results": results}
+    manifest = {
+        "command": "interp dictionaries train", "seed": 2, "positions": 49_843_200, "transformer": "ab", "results": results,
+        "history": [{"command": "the first command", "seed": 1}],
+    }  # fmt: skip
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     card = set_card(tmp_path)
-    for told in ("| architecture | topk, 128 -> 1024 |", "| sites | L0A L0M |", "49,843,200 positions", "on 200 unseen games", "| L0A | 30.25 | 0.961 | - | 0.2 | 0.5 |", "0.9510 with all sites"):
+    for told in ("| architecture | topk, 128 -> 1024 |", "| sites | L0A L0M |", "49,843,200 positions", "| command 1 of 2 | `the first command` (seed 1) |", "on 200 unseen games", "| L0A | 30.25 | 0.961 | - | 0.2 | 0.5 |", "0.9510 with all sites"):
         assert told in card
 
 
