@@ -7,6 +7,8 @@ from typing import Any
 
 from interp.dictionaries.base import Dictionary
 from interp.dictionaries.evaluate import SetEvaluation
+from interp.othello.games import POSITIONS
+from interp.runs.folder import from_here
 
 MATTERS = 0.02
 """Nats that zeroing a site must cost for its loss recovered to count."""
@@ -22,6 +24,8 @@ def summary(label: str, dictionaries: Mapping[str, Dictionary], result: SetEvalu
         "label": label,
         "family": trained.get("kind", one.architecture),
         "k": trained.get("k") if trained.get("kind") != "l1" else None,
+        "positions": _positions(trained),
+        "begun_from": from_here(trained.get("warm_start", "")) or None,
         "l0": _mean([site["l0"] for site in result.sites]),
         "explained_variance": _mean(explained),
         "least_explained": min(explained),
@@ -32,6 +36,11 @@ def summary(label: str, dictionaries: Mapping[str, Dictionary], result: SetEvalu
         "best_coverage": max(result.coverage.values()),
         "best_reconstruction": max(result.reconstruction.values()),
     }
+
+
+def _positions(trained: Mapping[str, Any]) -> int | None:
+    """Of this training alone; what the set that it began from has seen comes on top."""
+    return trained["steps"] * trained["games"] * POSITIONS if {"steps", "games"} <= trained.keys() else None
 
 
 def _mean(values: list[float]) -> float:

@@ -66,10 +66,10 @@ def command_line() -> str:
     """The command that runs now, as a user would type it in this folder: `interp` however it was started, short paths."""
     program = Path(sys.argv[0])
     name = "interp" if program.parts[-3:-1] == ("interp", "cli") else program.name
-    return shlex.join([name, *(_from_here(word) for word in sys.argv[1:])])
+    return shlex.join([name, *(from_here(word) for word in sys.argv[1:])])
 
 
-def _from_here(word: str) -> str:
+def from_here(word: str) -> str:
     """An absolute path below the current folder as a relative one; every other word as it is."""
     here = Path.cwd()
     return str(Path(word).relative_to(here)) if word.startswith(f"{here}/") else word
@@ -95,7 +95,7 @@ class Run:
         if existing.exists():
             run = cls(path, read_manifest(path), primary)
             run._refuse_other(config, seed)
-            run.manifest["config"] = config
+            run.manifest |= {"config": config, "command": command_line()}
         else:
             started = datetime.now(UTC).isoformat(timespec="seconds")
             run = cls(path, {"config": config, "seed": seed, "command": command_line(), "started": started}, primary)
