@@ -91,6 +91,34 @@ def icl(
     emit({"levels": finite(found.to_dict("records"))}, as_json=as_json, text=found.to_string(index=False))
 
 
+@app.command()
+def copying(
+    model: Model = "smollm2-135m",
+    sequences: Annotated[int, typer.Option(help="Random sequences; the paper takes 100.")] = 10,
+    shortest: Annotated[int, typer.Option(help="Tokens of the shortest one's repeated part.")] = 25,
+    longest: Annotated[int, typer.Option(help="Of the longest one's; sequences are four times as long.")] = 223,
+    source: Annotated[Source, typer.Option(help="Copying from embeddings (the paper), or the residual stream.")] = "embed",
+    ov_token: Annotated[OvToken, typer.Option(help="Whose value is unembedded.")] = "current",
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Copying score of every head, with prefix-matching, induction, duplicate and previous-token attention beside it."""
+    from dataclasses import asdict
+
+    from interp.heads.scores.random_sequences import SequenceOptions
+
+    options = SequenceOptions(sequences, shortest, longest, seed)
+
+    from interp.heads.scores.copying import copying_scores
+    from interp.models.load import load_language
+
+    found = copying_scores(load_language(model, device=device), options, source=source, ov_token=ov_token)
+    asked = {"model": model, "source": source, "ov_token": ov_token, **asdict(options), "tokens": found.tokens}
+    text = found.heads.nlargest(20, "copying").to_string(index=False, float_format="{:.4f}".format)
+    emit({"heads": found.heads.to_dict("records"), "options": asked}, as_json=as_json, text=f"{text}\n{found.tokens}")
+
+
 @app.command("emergence")
 def watch_emergence(
     run: Annotated[str, typer.Argument(help="Run folder of `interp lm train`, or with --revisions a Hub id.")],

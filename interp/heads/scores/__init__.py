@@ -1,0 +1,1 @@
+"""What else is measured of heads: copying and attention scores, winning heads, an attention probe, ablations."""
