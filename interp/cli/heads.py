@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from interp.cli.output import emit, finite
+from interp.cli.output import emit, finite, numbers
 from interp.heads.options import Average, OvToken, Source
 from interp.runs.errors import UserError
 
@@ -86,7 +86,7 @@ def icl(
     from interp.models.load import load_language
 
     names = None if tasks == "all" else tuple(tasks.split(","))
-    options = LevelOptions(names, _numbers(shots), prompts, text, seed)
+    options = LevelOptions(names, numbers(shots), prompts, text, seed)
     found = levels(load_language(model, device=device), options)
     emit({"levels": finite(found.to_dict("records"))}, as_json=as_json, text=found.to_string(index=False))
 
@@ -140,13 +140,6 @@ def watch_emergence(
     result = emergence(found, place, EmergenceOptions(LevelOptions(prompts=prompts, seed=seed), seed=seed), device=device)
     tables = {name: finite(table.to_dict("records")) for name, table in result._asdict().items()}
     emit(tables, as_json=as_json, text=f"{len(found)} checkpoints measured; tables are in {place / 'emergence'}")
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    words = text.split(",")
-    if not all(word.strip().isdecimal() for word in words):
-        raise UserError(f"'{text}' is no list of numbers; accepted are numbers with commas between, such as 0,1,5,20")
-    return tuple(int(word) for word in words)
 
 
 def _index(

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from interp.cli.output import emit
+from interp.cli.output import emit, numbers
 
 app = typer.Typer(no_args_is_help=True, help="A small decoder language model, with checkpoints at log-spaced steps.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
@@ -24,6 +26,7 @@ def train(
     warm_start: Annotated[str, typer.Option(help="Folder of a checkpoint to begin from.")] = "",
     seed: int = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")] = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Train it on real text, invented worlds and demonstrations of tasks; a checkpoint loads like any Hub model."""
     from accelerate import PartialState
@@ -34,9 +37,18 @@ def train(
     settings = DecoderTraining(steps, batch, layers, d_model, heads, text=text, warm_start=warm_start, seed=seed)
     results = run(settings, out, device=device)
     if PartialState().is_main_process:
-        emit(results, as_json=True, text="")
+        told = ", ".join(f"{name.removesuffix('_loss')} {loss:.3f}" for name, loss in results.items())
+        emit(results, as_json=as_json, text=f"held-out loss in nats a token: {told}")
 
 
-@app.callback()
-def lm() -> None:
-    """Keeps `train` a verb of its own while it is the only one."""
+@app.command("ship")
+def ship_decoder(
+    run: Annotated[Path, typer.Argument(help="Run folder, finished and measured by `interp heads emergence`.")],
+    steps: Annotated[str, typer.Option(help="Checkpoints to ship beside the last one, commas between.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a run's decoder the one that comes with the package: some checkpoints, and what was measured at all."""
+    from training.lm.ship import ship
+
+    manifest = ship(run, numbers(steps) if steps else ())
+    emit(manifest, as_json=as_json, text=f"shipped: {', '.join(manifest['sha256'])}")

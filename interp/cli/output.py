@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from interp.runs.errors import UserError
+
 
 def finite(value: Any) -> Any:
     """`value` with NaN and infinities, which JSON has not, as None."""
@@ -21,3 +23,11 @@ def finite(value: Any) -> Any:
 def emit(result: dict[str, Any], *, as_json: bool, text: str) -> None:
     """Print `result` as one JSON object, or `text`."""
     typer.echo(json.dumps(finite(result)) if as_json else text)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Numbers with commas between. Raises UserError for anything else."""
+    words = text.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise UserError(f"'{text}' is no list of numbers; accepted are numbers with commas between, such as 0,1,5,20")
+    return tuple(int(word) for word in words)
