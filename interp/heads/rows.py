@@ -15,15 +15,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
 from interp.heads.recall import Recall
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
-_GROUP = {"document": _WORD, "triplet": pa.int32(), "relation": _WORD, "direction": _WORD, "order": _WORD}
+_GROUP = {"document": _WORD, "triplet": pa.int32(), "relation": pa.string(), "direction": pa.string(), "order": _WORD}
 
 
 def schema(slots: int) -> pa.Schema:
@@ -65,3 +69,11 @@ def _array(values: np.ndarray, kind: pa.DataType) -> pa.Array:
         return pa.array(values.astype(kind.to_pandas_dtype()), kind)
     inner = values.astype(kind.value_type.to_pandas_dtype()).ravel()
     return pa.FixedSizeListArray.from_arrays(pa.array(inner, kind.value_type), values.shape[1])
+
+
+def write_rows(path: Path, rows: pa.Table) -> None:
+    """Write Parquet with each relation and direction in a row group of its own, so that a reader of one skips the others."""
+    words = (pc.unique(rows.column(name)).to_pylist() for name in ("relation", "direction"))
+    with pq.ParquetWriter(path, rows.schema, compression="zstd") as writer:
+        for relation, direction in product(*words):
+            writer.write_table(rows.filter((pc.field("relation") == relation) & (pc.field("direction") == direction)))

@@ -26,6 +26,7 @@ from interp.heads.candidates import CANDIDATES
 from interp.heads.index import Ratios, RelationIndex
 from interp.heads.options import DEFAULT, IndexOptions
 from interp.heads.result import Measurement
+from interp.heads.rows import write_rows
 from interp.runs.atomic import replacing
 from interp.runs.errors import UserError
 from interp.runs.estimate import Estimate
@@ -151,9 +152,10 @@ def _measure(index: RelationIndex, documents: Sequence[AlignedDocument], told: _
 
 def _write(out: Path, number: int, part: Part) -> None:
     """The sums last: where they are, the part is whole."""
-    for kind in ("ratios", "sums"):
-        with replacing(_file(out, kind, number)) as temporary:
-            pq.write_table(getattr(part, kind), temporary, compression="zstd")
+    with replacing(_file(out, "ratios", number)) as temporary:
+        pq.write_table(part.ratios, temporary, compression="zstd")
+    with replacing(_file(out, "sums", number)) as temporary:
+        write_rows(temporary, part.sums)
 
 
 def _file(out: Path, kind: str, number: int) -> Path:
