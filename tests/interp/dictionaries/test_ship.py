@@ -81,5 +81,5 @@ def test_a_warm_started_set_carries_its_history(tmp_path: Path) -> None:
         assert second["history"] == [{"positions": 1180, "seed": 2, "command": "first"}]
         assert second["positions"] == 2 * 1180
     (tmp_path / "shipped" / "manifest.json").unlink()
-    with pytest.raises(UserError, match="no manifest.json there tells its history"):
+    with pytest.raises(UserError, match=r"no manifest\.json there tells its history"):
         ship(tmp_path / "two", "other", games=2, folder=tmp_path)
