@@ -8,8 +8,11 @@ classes in a pair, four or nine ordered pairs) appears here. All lists are our c
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
+
+from training.lm.names import invented_names
 
 CATEGORIES = {
     "colour": "red green blue yellow purple orange brown black white pink grey violet",
@@ -35,6 +38,8 @@ LABELS = (
     "hot cold open closed on off good bad odd even in out start stop high low new old"
 )
 """Words, one space between."""
+_ALL_LABELS = LABELS.split() + [word for words in CATEGORIES.values() for word in words.split()]
+"""Any other word labels as well, and in every other task an invented one: labels must be found in the context."""
 _FORMS = ("{}: {}", "{} -> {}", "{} = {}", "{} is {}", "{} | {}", "Input: {} Output: {}")
 _JOINS = (", ", " ", " and ", " / ")
 
@@ -45,7 +50,7 @@ Rule = Callable[[np.random.Generator], tuple[tuple[str, ...], int]]
 def demonstration(rng: np.random.Generator) -> str:
     """One document: a task, shown in 8 to 40 lines."""
     rule, classes = _TASKS[rng.integers(len(_TASKS))](rng)
-    labels = rng.choice(LABELS.split(), classes, replace=False)
+    labels = rng.choice(_ALL_LABELS, classes, replace=False) if rng.integers(2) else invented_names(rng, classes)
     form, join = rng.choice(_FORMS), rng.choice(_JOINS)
     lines = []
     for _ in range(rng.integers(8, 41)):
@@ -55,9 +60,18 @@ def demonstration(rng: np.random.Generator) -> str:
 
 
 def _kinds(rng: np.random.Generator, count: int) -> list[list[str]]:
-    """Some words each of `count` categories; few, so that words come back within a document."""
+    """Some words each of `count` categories; few, so that words come back within a document.
+
+    Every other time the words are invented, and only the document tells which of them belong together.
+    """
+    sizes = [int(size) for size in rng.integers(4, 11, size=count)]
+    if rng.integers(2):
+        names = iter(invented_names(rng, sum(sizes)))
+        return [list(islice(names, size)) for size in sizes]
     chosen = rng.choice(list(CATEGORIES), count, replace=False)
-    return [list(rng.choice(CATEGORIES[kind].split(), rng.integers(4, 11), replace=False)) for kind in chosen]
+    return [
+        list(rng.choice(CATEGORIES[kind].split(), size, replace=False)) for kind, size in zip(chosen, sizes, strict=True)
+    ]
 
 
 def _by_kind(rng: np.random.Generator) -> tuple[Rule, int]:

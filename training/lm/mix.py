@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 INVENTED: dict[str, Callable[[np.random.Generator], str]] = {"world": world, "demonstration": demonstration}
-TURNS = ("text", "world", "text", "demonstration")
-"""Kinds of consecutive sequences: half of them are real text."""
+TURNS = ("text", "demonstration", "world", "text", "demonstration")
+"""Kinds of consecutive sequences."""
 
 _FAR = 10**9
 """Numbers from here on belong to no sequence."""

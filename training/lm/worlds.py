@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.lm.names import letters_or_names
+
 RELATIONS = {
     "USED-FOR": ("{h} is used for {t}", "we use {h} for {t}", "for {t} , people rely on {h}", "{t} needs {h}"),
     "CONJUNCTION": ("both {h} and {t} appear", "{h} comes together with {t}", "{t} as well as {h} was seen"),
@@ -20,15 +22,11 @@ RELATIONS = {
 }
 """Sentences that say that a relation holds between a head {h} and a tail {t}."""
 _OPENINGS = ("", "", "", "indeed , ", "moreover , ", "as we know , ", "here , ", "again , ", "note that ")
-_LETTERS = "BCDFGHJKLMOPQRTUVXYZ"
-_ONSETS = "b d f g k l m n p r s t v z br dr gr kl pl st tr"
-_VOWELS = "a e i o u ai ou"
-_CODAS = "l n r s t x m ck nd"
 
 
 def world(rng: np.random.Generator) -> str:
     """One document: 3 to 8 facts, told 2 to 4 times, each time in a new order."""
-    names = _names(rng, int(rng.integers(4, 10)))
+    names = letters_or_names(rng, int(rng.integers(4, 10)))
     relations = list(RELATIONS)
     facts: dict[tuple[str, str], str] = {}
     for _ in range(rng.integers(3, 9)):
@@ -44,15 +42,3 @@ def world(rng: np.random.Generator) -> str:
 def _told(rng: np.random.Generator, about: tuple[str, str], tail: str) -> str:
     relation, head = about
     return f"{rng.choice(_OPENINGS)}{rng.choice(RELATIONS[relation]).format(h=head, t=tail)} ."
-
-
-def _names(rng: np.random.Generator, count: int) -> list[str]:
-    """Letters as in the paper's preprocessing, or words that mean nothing."""
-    if rng.integers(2):
-        return list(rng.choice(list(_LETTERS), count, replace=False))
-    onsets, vowels, codas = (sounds.split() for sounds in (_ONSETS, _VOWELS, _CODAS))
-    found: dict[str, None] = {}
-    while len(found) < count:
-        syllables = (rng.choice(onsets) + rng.choice(vowels) for _ in range(rng.integers(1, 3)))
-        found["".join(syllables) + rng.choice(codas)] = None
-    return list(found)

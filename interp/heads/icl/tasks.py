@@ -36,6 +36,13 @@ SHOTS = (0, 1, 2, 3, 4, 5, 10, 20)
 Pair = tuple[str, str]
 
 
+def task_words() -> set[str]:
+    """Every word and label of the tasks: what a training text must hold out for the tasks to test learning in context."""
+    related = RELATED.values()
+    words = {word for kind in KINDS.values() for word in kind.split()}
+    return words | {word for pairs in related for word in pairs.replace(",", "").split()} | {*"012345678", "true", "false"}
+
+
 class Task(NamedTuple):
     """Pairs of words by their label."""
 
