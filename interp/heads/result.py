@@ -7,7 +7,7 @@ table, and how stable the set of heads is over tau, is read from it without anot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -99,6 +99,13 @@ class Measurement:
             for tau in TAUS[1:]
         ]
         return pd.DataFrame(shares)
+
+    def on(self, documents: Sequence[str]) -> Measurement:
+        """What was measured on some of the documents alone: to choose heads on one part and test them on another.
+
+        The ratios stay those of all documents.
+        """
+        return replace(self, rows=self.rows.filter(pc.field("document").isin(list(documents))))
 
     def _chosen(self, tau: float | None, order: Order | None) -> pc.Expression:
         threshold = 0.0 if tau is None else tau
