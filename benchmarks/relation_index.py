@@ -24,16 +24,16 @@ import numpy as np
 import torch
 
 from benchmarks.harness import arguments, publish, seconds_in_turn
-from interp.heads.aligned import AlignedDocument
-from interp.heads.alignment import AlignmentOptions, align
-from interp.heads.batches import Batch, by_length, make_batch
-from interp.heads.events import Events, Readout, attended, find_events
-from interp.heads.kernels import raised
-from interp.heads.layers import LayerReading, layer_reader
-from interp.heads.options import IndexOptions
-from interp.heads.recall import lay_out
-from interp.heads.run import PART, relation_index
-from interp.heads.sources import read_relations
+from interp.heads.index.batches import Batch, by_length, make_batch
+from interp.heads.index.events import Events, Readout, attended, find_events
+from interp.heads.index.kernels import raised
+from interp.heads.index.layers import LayerReading, layer_reader
+from interp.heads.index.options import IndexOptions
+from interp.heads.index.recall import lay_out
+from interp.heads.index.run import PART, relation_index
+from interp.heads.relations.aligned import AlignedDocument
+from interp.heads.relations.alignment import AlignmentOptions, align
+from interp.heads.relations.sources import read_relations
 from interp.models.bridge import LanguageModel
 from interp.models.load import load_language
 

@@ -19,15 +19,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from benchmarks.harness import arguments, publish
-from interp.heads.aligned import AlignedDocument
-from interp.heads.alignment import AlignmentOptions, align
-from interp.heads.options import IndexOptions
-from interp.heads.relations import Relations
-from interp.heads.result import COMPARED, FEW, Measurement, head_set, stability
-from interp.heads.run import relation_index
+from interp.heads.index.options import IndexOptions
+from interp.heads.index.result import COMPARED, FEW, Measurement, head_set, stability
+from interp.heads.index.run import relation_index
+from interp.heads.relations.aligned import AlignedDocument
+from interp.heads.relations.alignment import AlignmentOptions, align
+from interp.heads.relations.collected import Relations
+from interp.heads.relations.sources import read_relations
 from interp.heads.scores.causal_test import AblationOptions, recall_test, recallable
 from interp.heads.scores.copying import copying_scores
-from interp.heads.sources import read_relations
 from interp.models.bridge import LanguageModel
 from interp.models.load import load_language
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.output import emit, finite, numbers
-from interp.heads.options import Average, OvToken, Source
+from interp.heads.index.options import Average, OvToken, Source
 from interp.runs.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from interp.heads.options import IndexOptions
+    from interp.heads.index.options import IndexOptions
 
 app = typer.Typer(no_args_is_help=True, help="Attention heads: relations that they recall, copying, learning in context.")
 
@@ -56,7 +56,7 @@ def index(
     import time
     from dataclasses import asdict
 
-    from interp.heads.options import IndexOptions
+    from interp.heads.index.options import IndexOptions
 
     began = time.monotonic()
     options = IndexOptions(source, ov_token, final_norm, average, tau or None, bos)
@@ -146,13 +146,13 @@ def _index(
     model: str, options: IndexOptions, reading: dict[str, Any], words: Any, out: Path | None, seed: int, device: str
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The table of heads, and how many triplets it rests on. Files are read before the model: a mistake is told at once."""
-    from interp.heads.sources import read_relations
+    from interp.heads.relations.sources import read_relations
 
     relations = read_relations(**reading)
 
-    from interp.heads.alignment import AlignmentOptions, align
-    from interp.heads.run import relation_index
-    from interp.heads.statistics import StatisticsOptions
+    from interp.heads.index.run import relation_index
+    from interp.heads.index.statistics import StatisticsOptions
+    from interp.heads.relations.alignment import AlignmentOptions, align
     from interp.models.load import load_language
 
     language = load_language(model, device=device)
@@ -177,7 +177,7 @@ def _labels(given: list[str] | None) -> dict[str, tuple[str, ...]] | None:
 
 def _strongest(table: pd.DataFrame) -> str:
     """The heads that stand out most, and how many are more than chance."""
-    from interp.heads.result import COMPARED, FEW
+    from interp.heads.index.result import COMPARED, FEW
 
     enough = table[(table.events >= FEW) & (table.compared >= COMPARED)]
     shown = enough.nlargest(20, "excess")[_SHOWN]

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from interp.heads.alignment import AlignmentOptions, align
 from interp.heads.icl.levels import LevelOptions, held_out, levels
-from interp.heads.installed import installed_relations
-from interp.heads.options import IndexOptions
-from interp.heads.relations import Relations
-from interp.heads.run import relation_index
-from interp.heads.synthetic import synthetic_relations
+from interp.heads.index.options import IndexOptions
+from interp.heads.index.run import relation_index
+from interp.heads.relations.alignment import AlignmentOptions, align
+from interp.heads.relations.collected import Relations
+from interp.heads.relations.installed import installed_relations
+from interp.heads.relations.synthetic import synthetic_relations
 from interp.models.checkpoints import Checkpoint
 from interp.models.load import load_language
 from interp.runs.atomic import replacing
@@ -52,7 +52,7 @@ class Emergence(NamedTuple):
     levels: pd.DataFrame
     """Columns step, task, shots, measure, value, low, high, count; loss reduction has its (i, j) as task and no shots."""
     heads: pd.DataFrame
-    """Columns step and those of `interp.heads.result.Measurement.table` that need no drawing."""
+    """Columns step and those of `interp.heads.index.result.Measurement.table` that need no drawing."""
 
 
 def emergence(

@@ -1,7 +1,7 @@
 """Text about small invented worlds: facts between entities, told once and then told again in other words.
 
 Whoever has read the first telling can predict the second: having met the head of a relation, recall its tail. The
-seven relations are AGENDA's; names and sentences are ours, and other ones than those that `interp.heads.synthetic`
+seven relations are AGENDA's; names and sentences are ours, and other ones than those that `interp.heads.relations.synthetic`
 measures with.
 """
 

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.heads.aligned import AlignedDocument
-from interp.heads.batches import by_length, make_batch
+from interp.heads.index.batches import by_length, make_batch
+from interp.heads.relations.aligned import AlignedDocument
 from interp.models.language_traffic import language_traffic
 from interp.runs.errors import UserError
 

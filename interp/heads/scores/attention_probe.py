@@ -26,10 +26,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from interp.heads.aligned import AlignedDocument
-from interp.heads.batches import by_length, make_batch
-from interp.heads.dependencies import ANY_SUBTYPE, RelationMap, Scheme
-from interp.heads.layers import LayerReader, LayerReading, layer_reader
+from interp.heads.index.batches import by_length, make_batch
+from interp.heads.index.layers import LayerReader, LayerReading, layer_reader
+from interp.heads.relations.aligned import AlignedDocument
+from interp.heads.relations.dependencies import ANY_SUBTYPE, RelationMap, Scheme
 from interp.runs.errors import UserError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ Probe = Callable[[Sentences], Float[Tensor, "sentence governor dependent"]]
 
 
 def every_dependency(scheme: Scheme) -> RelationMap:
-    """All labels of a scheme as one relation, for `interp.heads.dependencies.dependency_relations`."""
+    """All labels of a scheme as one relation, for `interp.heads.relations.dependencies.dependency_relations`."""
     subtypes = [f"{label}{ANY_SUBTYPE}" for label in scheme.labels] if scheme.subtypes else []
     return {"any": sorted([*scheme.labels, *subtypes])}
 

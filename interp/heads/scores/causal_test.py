@@ -23,12 +23,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.heads.aligned import AlignedDocument
-from interp.heads.batches import by_length, make_batch
 from interp.heads.icl.accuracy import accuracies
 from interp.heads.icl.readout import Readout
 from interp.heads.icl.tasks import label_tokens, prompts, tasks
-from interp.heads.recall import Direction
+from interp.heads.index.batches import by_length, make_batch
+from interp.heads.index.recall import Direction
+from interp.heads.relations.aligned import AlignedDocument
 from interp.heads.scores.ablation import Head, Means, ablated, matched_heads, mean_outputs
 from interp.runs.errors import UserError
 from interp.runs.progress import Progress
@@ -102,7 +102,7 @@ def recall_test(
 
     Args:
         documents: aligned, best others than those that chose the heads; those with no tail to ask for are left out.
-        heads: for example those of `interp.heads.result.head_set`.
+        heads: for example those of `interp.heads.index.result.head_set`.
         relation: ask for tails of this relation alone.
         direction: `reverse` asks for the head after the tail.
 

@@ -11,7 +11,7 @@
 Copying is measured where no token occurs twice, the others where a sequence stands four times, in the model's own forward
 pass. As in the code of Bansal et al., copying lets every layer read the embeddings with their positions and takes the value
 of the token at j; the residual stream and the attended token are options. The context cancels the vocabulary's softmax
-(`interp.heads.kernels`). One position differs from their code: at the end of a repeat they count the very first token
+(`interp.heads.index.kernels`). One position differs from their code: at the end of a repeat they count the very first token
 among those that follow an occurrence, which it does not.
 """  # noqa: E501
 
@@ -27,9 +27,9 @@ from jaxtyping import Bool, Float, Int
 from numba import njit
 from torch import Tensor
 
-from interp.heads.kernels import raised
-from interp.heads.layers import EmbeddingReader, LayerReader, LayerReading, ResidualReader, Visitor
-from interp.heads.options import OvToken, Source
+from interp.heads.index.kernels import raised
+from interp.heads.index.layers import EmbeddingReader, LayerReader, LayerReading, ResidualReader, Visitor
+from interp.heads.index.options import OvToken, Source
 from interp.heads.scores.random_sequences import RandomSequence, SequenceOptions, random_sequences, token_pool
 from interp.models.network import Network, causal_softmax
 from interp.runs.progress import Progress
@@ -61,7 +61,7 @@ def copying_scores(
     """Score every head of a model.
 
     Args:
-        source, ov_token: what copying is measured on: see `interp.heads.options.IndexOptions`.
+        source, ov_token: what copying is measured on: see `interp.heads.index.options.IndexOptions`.
 
     Raises:
         UserError: if the tokenizer or the model's context is too small for the sequences.

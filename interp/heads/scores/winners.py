@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
-from interp.heads.recall import Direction
-from interp.heads.result import DIRECTIONS, Measurement
+from interp.heads.index.recall import Direction
+from interp.heads.index.result import DIRECTIONS, Measurement
 from interp.runs.errors import UserError
 
 _TRIPLET = ["document", "triplet"]

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.heads.aligned import AlignedDocument, AlignedTriplet
-from interp.heads.layers import LayerReading, ResidualReader, Visitor
-from interp.heads.options import IndexOptions
+from interp.heads.index.layers import LayerReading, ResidualReader, Visitor
+from interp.heads.index.options import IndexOptions
+from interp.heads.relations.aligned import AlignedDocument, AlignedTriplet
 from interp.models.network import Network
 from interp.models.random_network import NetworkShape
 

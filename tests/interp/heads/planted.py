@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from interp.heads.aligned import AlignedDocument, AlignedTriplet
-from interp.heads.options import OvToken
+from interp.heads.index.options import OvToken
+from interp.heads.relations.aligned import AlignedDocument, AlignedTriplet
 from interp.models.network import Attention, Network
 from interp.models.random_network import NetworkShape
 

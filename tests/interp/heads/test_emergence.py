@@ -11,7 +11,7 @@ from interp.heads import emergence as module
 from interp.heads.decoder import shipped_checkpoints, shipped_emergence, shipped_losses
 from interp.heads.emergence import EmergenceOptions, emergence
 from interp.heads.icl.levels import LevelOptions
-from interp.heads.synthetic import synthetic_relations
+from interp.heads.relations.synthetic import synthetic_relations
 from interp.models.checkpoints import checkpoints, revisions
 from interp.runs.errors import UserError
 from training.lm.ship import ship

@@ -9,12 +9,12 @@ import pyarrow.dataset as ds
 import pytest
 import torch
 
-from interp.heads.aligned import AlignedDocument
-from interp.heads.batches import by_length, make_batch
-from interp.heads.index import RelationIndex
-from interp.heads.options import IndexOptions, OvToken
-from interp.heads.result import Measurement, head_set, stability
-from interp.heads.statistics import StatisticsOptions
+from interp.heads.index.batches import by_length, make_batch
+from interp.heads.index.options import IndexOptions, OvToken
+from interp.heads.index.relation_index import RelationIndex
+from interp.heads.index.result import Measurement, head_set, stability
+from interp.heads.index.statistics import StatisticsOptions
+from interp.heads.relations.aligned import AlignedDocument
 from interp.models.network import Network
 from tests.interp.heads.cases import RecordReader
 from tests.interp.heads.planted import documents, planted, random_network

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from interp.heads.aligned import AlignedDocument, AlignedTriplet
-from interp.heads.dependencies import SPACY, UNIVERSAL, check_labels
+from interp.heads.relations.aligned import AlignedDocument, AlignedTriplet
+from interp.heads.relations.dependencies import SPACY, UNIVERSAL, check_labels
 from interp.heads.scores.attention_probe import (
     AttentionProbe,
     ProbeOptions,

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
-from interp.heads.aligned import AlignedDocument, AlignedTriplet
 from interp.heads.icl.accuracy import accuracies
 from interp.heads.icl.readout import Readout
 from interp.heads.icl.tasks import KINDS
+from interp.heads.relations.aligned import AlignedDocument, AlignedTriplet
 from interp.heads.scores.ablation import ablated
 from interp.heads.scores.causal_test import AblationOptions, _summary, accuracy_test, recall_test, recallable
 from interp.models.bridge import LanguageModel

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
-from interp.heads.options import IndexOptions
-from interp.heads.result import Measurement
-from interp.heads.rows import schema
+from interp.heads.index.options import IndexOptions
+from interp.heads.index.result import Measurement
+from interp.heads.index.rows import schema
 from interp.heads.scores.winners import both_directions, winning_heads
 from interp.runs.errors import UserError
 from tests.interp.heads.planted import documents, planted
