@@ -66,9 +66,10 @@ def measure(model: LanguageModel, sources: dict[str, Relations], size: Size, run
     result: dict[str, Any] = {"model": MODEL, "about_cells": f"{FEW} events and {COMPARED} compared triplets or more"}
     for name, relations in sources.items():
         options = AlignmentOptions(context=model.bridge.cfg.n_ctx)
-        documents = align(relations.documents, model.tokenizer, options).documents
+        alignment = align(relations.documents, model.tokenizer, options)
+        documents, about = alignment.documents, {"counts": {"read": relations.counts, "aligned": alignment.counts}}
         found = {
-            variant: relation_index(model, documents, chosen, out=runs and runs / f"heads_{name}_{variant}")
+            variant: relation_index(model, documents, chosen, out=runs and runs / f"heads_{name}_{variant}", about=about)
             for variant, chosen in VARIANTS.items()
         }
         tables = {variant: measurement.table() for variant, measurement in found.items()}

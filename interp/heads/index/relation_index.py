@@ -12,8 +12,9 @@ At j = o the current token is the tail itself, so with `ov_token="current"` a he
 there without knowing a relation. The random tails have such positions of their own.
 
 This file measures sums of a, for the tail and for its matched random tails (`interp.heads.index.candidates`), apart for
-every triplet, direction, order, head and level of the ratio; `interp.heads.index.result` averages them. A *level* is the largest
-threshold of `IndexOptions.taus` that the ratio exceeds, so that the events for a tau are those of its level and above.
+every triplet, direction, order, head and level of the ratio; `interp.heads.index.result` averages them. A *level* is the
+largest threshold of `IndexOptions.taus` that the ratio exceeds, so that the events for a tau are those of its level and
+above.
 """
 
 from __future__ import annotations
