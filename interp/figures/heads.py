@@ -30,9 +30,11 @@ def head_maps(
 ) -> go.Figure:
     """A map of layers (down) by heads (across) for each `facet`, all on one scale; `value` is signed or not.
 
-    With a column `events`, cells of fewer than `fewest` are grey: their values are noise.
+    With a column `events`, cells of fewer than `fewest` are grey, and so are cells that a column `enough` denies: their
+    values are noise.
     """
     require(frame, "layer", "head", value, facet)
+    frame = frame.assign(_shown=_worth_showing(frame, fewest))
     names = list(dict.fromkeys(frame[facet]))
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
@@ -45,11 +47,11 @@ def head_maps(
         horizontal_spacing=0.03,
         vertical_spacing=0.12,
     )
-    shown = frame[frame["events"] >= fewest] if "events" in frame else frame
+    shown = frame[frame["_shown"]]
     signed = bool((shown[value] < 0).any())
     for number, name in enumerate(names):
         where = {"row": number // columns + 1, "col": number % columns + 1}
-        for trace in _map(frame[frame[facet] == name], value, fewest):
+        for trace in _map(frame[frame[facet] == name], value):
             figure.add_trace(trace, **where)
     limit = symmetric_limit(shown[value].tolist())
     figure.update_layout(
@@ -60,7 +62,8 @@ def head_maps(
             "colorbar": {"title": {"text": value}, "thickness": 12},
         }
     )
-    finish(figure, title=title, height=130 + rows * max(150, 9 * frame["layer"].nunique()))
+    finish(figure, title=title, height=150 + rows * max(150, 9 * frame["layer"].nunique()))
+    figure.update_layout(margin={"t": 84})
     figure.update_yaxes(autorange="reversed", showgrid=False, zeroline=False)
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_xaxes(title_text="head", row=rows)
@@ -68,12 +71,16 @@ def head_maps(
     return figure
 
 
-def _map(frame: pd.DataFrame, value: str, fewest: int) -> list[go.Heatmap]:
-    """The values, and beneath them grey cells where there are too few events."""
-    grid = frame.pivot(index="layer", columns="head", values=value)
+def _worth_showing(frame: pd.DataFrame, fewest: int) -> pd.Series:
+    shown = frame["events"] >= fewest if "events" in frame else pd.Series(True, index=frame.index)
+    return shown & frame["enough"] if "enough" in frame else shown
+
+
+def _map(frame: pd.DataFrame, value: str) -> list[go.Heatmap]:
+    """The values, and beneath them grey cells where there is nothing worth showing."""
+    grid = frame.assign(**{value: frame[value].where(frame["_shown"])}).pivot(index="layer", columns="head", values=value)
     events = frame.pivot(index="layer", columns="head", values="events") if "events" in frame else None
-    few = None if events is None else (events < fewest).to_numpy()
-    shown = grid.to_numpy(dtype=float) if few is None else np.where(few, np.nan, grid.to_numpy(dtype=float))
+    shown = grid.to_numpy(dtype=float)
     told = np.full(grid.shape, "", dtype=object) if events is None else events.map("{:,.0f} events".format).to_numpy()
     places = {"x": grid.columns, "y": grid.index, "xgap": 1, "ygap": 1}
     under = go.Heatmap(
@@ -106,21 +113,18 @@ def head_relation_matrix(frame: pd.DataFrame, *, value: str = "excess", top: int
     return figure.update_xaxes(showgrid=False)
 
 
-def ratio_histogram(frame: pd.DataFrame, *, tau: float | None = None, title: str = "") -> go.Figure:
-    """Number of `events` by attention `ratio` to the runner-up (log axis), and the threshold with the share above it."""
-    by_ratio = require(frame, "ratio", "events").groupby("ratio", as_index=False)["events"].sum()
-    bars = go.Bar(
-        x=by_ratio["ratio"],
-        y=by_ratio["events"],
-        marker={"color": SERIES[0]},
-        hovertemplate="%{x:.2f}: %{y:,}<extra></extra>",
-    )
-    figure = finish(
-        go.Figure(bars), title=title, x="attention on the most attended token over the runner-up", y="events", height=280
-    )
+def attention_ratios(frame: pd.DataFrame, *, tau: float | None = None, title: str = "") -> go.Figure:
+    """Share of `events` in which attention stands out by more than a `ratio` to the runner-up, and what `tau` keeps."""
+    by_ratio = require(frame, "ratio", "events").groupby("ratio")["events"].sum().sort_index()
+    above = by_ratio[::-1].cumsum()[::-1] / by_ratio.sum()
+    line = go.Scatter(x=above.index, y=above, mode="lines", line={"color": SERIES[0], "shape": "hv"}, fill="tozeroy")
+    line.hovertemplate = "above %{x:.2f}: %{y:.1%}<extra></extra>"
+    ratios, shares = "attention on the most attended token over the runner-up (log)", "share of events above"
+    figure = finish(go.Figure(line), title=title, x=ratios, y=shares, height=280)
+    figure.update_xaxes(type="log").update_yaxes(tickformat=".0%", rangemode="tozero")
     if tau is not None:
-        share = by_ratio["events"][by_ratio["ratio"] >= tau].sum() / by_ratio["events"].sum()
-        figure.add_vline(tau, line={"color": NEGATIVE, "dash": "dash"}, annotation_text=f"tau {tau:g}: {share:.1%} above")
+        kept = float(by_ratio[by_ratio.index >= tau].sum() / by_ratio.sum())
+        figure.add_vline(tau, line={"color": NEGATIVE, "dash": "dash"}, annotation_text=f"tau {tau:g}: {kept:.1%} above")
     return figure
 
 

@@ -27,7 +27,9 @@ def coloured_tokens(
         width, role = max(len(_printed(token)), 1), (roles or {}).get(position)
         colour = f"rgba({_SHADE}, {0.8 * float(share) / most:.3f})"
         frame = {"color": NEGATIVE, "width": 2} if role else {"width": 0}
-        figure.add_shape(type="rect", x0=left, x1=left + width, y0=line - 0.4, y1=line + 0.4, fillcolor=colour, line=frame)
+        figure.add_shape(
+            type="rect", x0=left, x1=left + width, y0=line - 0.4, y1=line + 0.4, fillcolor=colour, line=frame, layer="below"
+        )
         if role:
             figure.add_annotation(
                 x=left + width / 2, y=line - 0.62, text=role, showarrow=False, font={"size": 10, "color": NEGATIVE}

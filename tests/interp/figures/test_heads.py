@@ -10,10 +10,10 @@ import pytest
 
 from interp.figures.heads import (
     ablation_against_random,
+    attention_ratios,
     forward_reverse,
     head_maps,
     head_relation_matrix,
-    ratio_histogram,
     small_multiples,
 )
 from interp.figures.tokens import coloured_tokens
@@ -34,6 +34,8 @@ def test_cells_with_few_events_have_no_value() -> None:
     shown = [trace for trace in figure.data if trace.coloraxis]
     assert len(shown) == 2 and [note.text for note in figure.layout.annotations] == ["subj", "obj"]
     assert np.isnan(shown[0].z[0][0]) and np.isnan(shown[0].z[1][1]) and shown[0].z[0][2] == pytest.approx(-0.4)
+    denied = head_maps(GRID.assign(enough=GRID["relation"] == "subj")).data[-1]
+    assert np.isnan(np.array(denied.z, dtype=float)).all()
     assert figure.layout.coloraxis.cmin == -figure.layout.coloraxis.cmax == pytest.approx(-0.4)
 
 
@@ -45,8 +47,10 @@ def test_the_matrix_holds_the_best_heads_of_each_relation() -> None:
 
 def test_the_threshold_says_what_lies_above_it() -> None:
     frame = pd.DataFrame({"ratio": [1.0, 2.0, 3.0, 3.0], "events": [6, 2, 1, 1]})
-    figure = ratio_histogram(frame, tau=2.2)
-    assert figure.layout.annotations[0].text == "tau 2.2: 20.0% above" and list(figure.data[0].y) == [6, 2, 2]
+    figure = attention_ratios(frame, tau=2.2)
+    assert figure.layout.annotations[0].text == "tau 2.2: 20.0% above" and list(figure.data[0].y) == pytest.approx(
+        [1, 0.4, 0.2]
+    )
 
 
 def test_other_figures_draw_every_row() -> None:
