@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -124,7 +125,9 @@ def attention_ratios(frame: pd.DataFrame, *, tau: float | None = None, title: st
     figure.update_xaxes(type="log").update_yaxes(tickformat=".0%", rangemode="tozero")
     if tau is not None:
         kept = float(by_ratio[by_ratio.index >= tau].sum() / by_ratio.sum())
-        figure.add_vline(tau, line={"color": NEGATIVE, "dash": "dash"}, annotation_text=f"tau {tau:g}: {kept:.1%} above")
+        figure.add_vline(tau, line={"color": NEGATIVE, "dash": "dash"})
+        label = f" tau {tau:g}: {kept:.1%} above"  # a log axis wants the place of a text, but not of a line, as a logarithm
+        figure.add_annotation(x=math.log10(tau), y=1, yref="paper", text=label, showarrow=False, xanchor="left")
     return figure
 
 

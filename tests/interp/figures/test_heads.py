@@ -48,7 +48,7 @@ def test_the_matrix_holds_the_best_heads_of_each_relation() -> None:
 def test_the_threshold_says_what_lies_above_it() -> None:
     frame = pd.DataFrame({"ratio": [1.0, 2.0, 3.0, 3.0], "events": [6, 2, 1, 1]})
     figure = attention_ratios(frame, tau=2.2)
-    assert figure.layout.annotations[0].text == "tau 2.2: 20.0% above" and list(figure.data[0].y) == pytest.approx(
+    assert figure.layout.annotations[0].text == " tau 2.2: 20.0% above" and list(figure.data[0].y) == pytest.approx(
         [1, 0.4, 0.2]
     )
 
