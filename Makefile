@@ -30,8 +30,12 @@ endif
 test-fast: .venv/.stamp
 	$(BIN)/pytest -m "not slow and not browser"
 
+# The state of widgets is not stored: it is large, and no code-hosting page shows it.
 notebooks: .venv/.stamp
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ClearMetadataPreprocessor.enabled=True \
+	  --ClearMetadataPreprocessor.clear_cell_metadata=False \
+	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
+	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=language_info $(NOTEBOOKS)
 
 # Each benchmark writes benchmarks/results/<name>.json; the README's tables are then written from those files.
 BENCHMARKS = $(filter-out tables,$(notdir $(basename $(shell grep -l "^if __name__" benchmarks/*.py))))
