@@ -17,8 +17,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="Run folder; a run that is there goes on.")] = Path("runs/lm"),
-    steps: Annotated[int, typer.Option(min=10, help="Steps of the whole run; more than before prolongs it.")] = 3_600,
-    batch: Annotated[int, typer.Option(min=1, help="Sequences of 512 tokens a step.")] = 8,
+    steps: Annotated[int, typer.Option(min=10, help="Steps of the whole run; more than before prolongs it.")] = 8_000,
+    batch: Annotated[int, typer.Option(min=1, help="Sequences of 512 tokens a step.")] = 2,
     layers: Annotated[int, typer.Option(min=1)] = 6,
     d_model: Annotated[int, typer.Option(min=16, help="Width of the residual stream.")] = 128,
     heads: Annotated[int, typer.Option(min=1, help="Attention heads a layer.")] = 8,

@@ -1,4 +1,4 @@
-"""What the decoder reads: sequences of real text, of invented worlds and of demonstrations, by turns.
+"""What the decoder reads: sequences of real text, demonstrations, echoes and invented worlds, by turns.
 
 Sequence number n is a function of the seed and n alone (and of the tokenised real text, which the run keeps), so a
 killed run goes on to the same result.
@@ -17,13 +17,14 @@ from torch import Tensor
 
 from interp.corpora.document import Document
 from training.lm.demonstrations import demonstration
+from training.lm.echoes import echo
 from training.lm.worlds import world
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-INVENTED: dict[str, Callable[[np.random.Generator], str]] = {"world": world, "demonstration": demonstration}
-TURNS = ("text", "demonstration", "world", "text", "demonstration")
+INVENTED: dict[str, Callable[[np.random.Generator], str]] = {"world": world, "demonstration": demonstration, "echo": echo}
+TURNS = ("text", "demonstration", "echo", "text", "world")
 """Kinds of consecutive sequences."""
 
 _FAR = 10**9

@@ -47,8 +47,8 @@ _TOKENIZER_TEXTS = 2_000
 class DecoderTraining:
     """Settings of one run."""
 
-    steps: int = 3_600
-    batch: int = 8
+    steps: int = 8_000
+    batch: int = 2
     """Sequences a step, over all processes."""
     layers: int = 6
     d_model: int = 128
