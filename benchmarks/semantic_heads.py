@@ -63,26 +63,42 @@ def read(data: Path, limit: int | None) -> dict[str, Relations]:
 
 def measure(model: LanguageModel, sources: dict[str, Relations], size: Size, runs: Path | None) -> dict[str, Any]:
     """All figures; with a folder for runs the whole tables are written too."""
+    studies = {name: study(model, name, relations, runs) for name, relations in sources.items()}
     result: dict[str, Any] = {"model": MODEL, "about_cells": f"{FEW} events and {COMPARED} compared triplets or more"}
-    for name, relations in sources.items():
-        options = AlignmentOptions(context=model.bridge.cfg.n_ctx)
-        alignment = align(relations.documents, model.tokenizer, options)
-        documents, about = alignment.documents, {"counts": {"read": relations.counts, "aligned": alignment.counts}}
-        found = {
-            variant: relation_index(model, documents, chosen, out=runs and runs / f"heads_{name}_{variant}", about=about)
-            for variant, chosen in VARIANTS.items()
-        }
-        tables = {variant: measurement.table() for variant, measurement in found.items()}
-        if runs:
-            write_tables(tables, name)
+    for name, one in studies.items():
+        current = one.measured["current"]
         result[name] = {
-            "documents": len(documents),
-            "relations": [summary(tables, relation) for relation in found["current"].relations],
-            "ratio_shares": found["current"].ratio_shares().to_dict("records"),
-            "stability": agreement(found["current"]),
-            "causal": causal(model, documents, found["current"], size),
+            "documents": len(one.documents),
+            "relations": [summary(one.tables, relation) for relation in current.relations],
+            "ratio_shares": current.ratio_shares().to_dict("records"),
+            "stability": agreement(current),
+            "causal": causal(model, one.documents, current, size),
         }
     return result | {"copying": copying(model)}
+
+
+class Study(NamedTuple):
+    """One source in all variants."""
+
+    documents: tuple[AlignedDocument, ...]
+    measured: dict[str, Measurement]
+    tables: dict[str, pd.DataFrame]
+
+
+def study(model: LanguageModel, name: str, relations: Relations, runs: Path | None) -> Study:
+    """Measure a source in every variant; with a folder for runs, write the whole tables."""
+    alignment = align(relations.documents, model.tokenizer, AlignmentOptions(context=model.bridge.cfg.n_ctx))
+    about = {"counts": {"read": relations.counts, "aligned": alignment.counts}}
+    measured = {
+        variant: relation_index(
+            model, alignment.documents, chosen, out=runs and runs / f"heads_{name}_{variant}", about=about
+        )
+        for variant, chosen in VARIANTS.items()
+    }
+    tables = {variant: measurement.table() for variant, measurement in measured.items()}
+    if runs:
+        write_tables(tables, name)
+    return Study(alignment.documents, measured, tables)
 
 
 def write_tables(tables: dict[str, pd.DataFrame], name: str) -> None:
