@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.harness import arguments, publish, seconds_in_turn
 from interp.heads.index.batches import Batch, by_length, make_batch
-from interp.heads.index.events import Events, Readout, attended, find_events
+from interp.heads.index.events import ContextReadout, Events, attended, find_events
 from interp.heads.index.kernels import raised
 from interp.heads.index.layers import LayerReading, layer_reader
 from interp.heads.index.options import IndexOptions
@@ -56,7 +56,7 @@ class Size(NamedTuple):
 class Sample(NamedTuple):
     """Events of one layer with all that both ways start from."""
 
-    readout: Readout
+    readout: ContextReadout
     reading: LayerReading
     events: Events
 
@@ -67,9 +67,9 @@ def sample(model: LanguageModel, documents: Sequence[AlignedDocument], every: in
     reader = layer_reader(model, options.source)
     for group in by_length(documents):
         batch = make_batch(group, reader.network.embedding.device)
-        readout, earliest = Readout(reader, batch, options), lay_out(batch, options.source, 0).earliest
+        readout, earliest = ContextReadout(reader, batch, options), lay_out(batch, options.source, 0).earliest
 
-        def visit(reading: LayerReading, readout: Readout = readout, earliest: np.ndarray = earliest) -> None:
+        def visit(reading: LayerReading, readout: ContextReadout = readout, earliest: np.ndarray = earliest) -> None:
             if reading.layer % every == 0:
                 where = attended(reading, readout.batch, options)
                 found.append(Sample(readout, reading, find_events(where, readout.batch, earliest)))

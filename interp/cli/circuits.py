@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from interp.cli.options import AsJson, Device
 from interp.cli.output import emit
 from interp.cli.prompts import Prepared, prepare
 from interp.runs.errors import UserError
@@ -22,8 +23,6 @@ Set = Annotated[str, typer.Option("--set", help="topk, l1, or a folder of dictio
 Model = Annotated[str | None, typer.Option(help="A language model: shipped name, folder, or Hub id.")]
 Dictionaries = Annotated[Path | None, typer.Option(help="The language model's dictionaries, SAELens format.")]
 Prompt = Annotated[str | None, typer.Option(help="What the language model reads.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()

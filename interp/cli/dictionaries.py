@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from interp.cli.options import AsJson, Device
 from interp.cli.output import emit, finite
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ AnyModel = Annotated[
 Text = Annotated[str, typer.Option(help="For language models: default (text installed here), or a .txt or .jsonl file.")]
 Context = Annotated[int, typer.Option(help="For language models: tokens a window of text.")]
 Set = Annotated[str, typer.Option("--set", help="topk, l1, or a folder of dictionaries.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
@@ -44,7 +44,7 @@ def train(
     lr: Annotated[float, typer.Option(min=0, help="Peak learning rate of Adam.")] = 2e-3,
     warm_start: Annotated[str, typer.Option(help="A set to begin from; take another --seed for fresh games.")] = "",
     seed: int = 2,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")] = "auto",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Train a set, all sites at once, for the Othello transformer or a Hugging Face language model."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from interp.cli.options import AsJson, Device
 from interp.cli.output import emit, finite, numbers
 from interp.heads.index.options import Average, OvToken, Source
 from interp.runs.errors import UserError
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Attention heads: relations that they recall, copying, learning in context.")
 
 Model = Annotated[str, typer.Option(help="A shipped name, a path, or a Hugging Face id owner/name.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _SHOWN = ["layer", "head", "relation", "direction", "index", "control", "excess", "q_value", "events", "triplets"]
 
 

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
+from interp.cli.options import AsJson, Device
 from interp.cli.output import emit, numbers
 
 app = typer.Typer(no_args_is_help=True, help="A small decoder language model, with checkpoints at log-spaced steps.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
@@ -25,7 +24,7 @@ def train(
     text: Annotated[str, typer.Option(help="default (text installed here), or a .txt or .jsonl file.")] = "default",
     warm_start: Annotated[str, typer.Option(help="Folder of a checkpoint to begin from.")] = "",
     seed: int = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")] = "auto",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Train it on real text, invented worlds and demonstrations of tasks; a checkpoint loads like any Hub model."""

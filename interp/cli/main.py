@@ -27,9 +27,11 @@ class _Groups(TyperGroup):
     """Groups looked up among the modules of this package."""
 
     def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the groups that this installation has."""
         return [name for name in GROUPS if find_spec(f"interp.cli.{name}")]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import a group; None if there is none of that name."""
         if cmd_name not in self.list_commands(ctx):
             return None
         group = get_group(import_module(f"interp.cli.{cmd_name}").app)

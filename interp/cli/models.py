@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
+from interp.cli.options import AsJson, Device
 from interp.cli.output import emit
 
 app = typer.Typer(help="Models that can be loaded: where they come from, licence, size.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")]
 
 
 @app.callback(invoke_without_command=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from interp.cli.options import AsJson, Device
 from interp.cli.output import emit
 from interp.runs.errors import UserError
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Rules of Othello, and the transformer that learns them.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")]
 Model = Annotated[Path | None, typer.Option(help="A file of `interp othello train`; without it the shipped transformer.")]
 
 

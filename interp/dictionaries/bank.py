@@ -187,6 +187,8 @@ class _Gradients:
 
     @classmethod
     def zeros(cls, bank: Bank, parts: int) -> _Gradients:
+        """Sums of no row, of the bank's shapes."""
+
         def like(tensor: Tensor) -> Tensor:
             return tensor.new_zeros(len(tensor) * parts, *tensor.shape[1:])
 
@@ -199,9 +201,11 @@ class _Gradients:
         return (self.decoder, self.encoder, self.encoder_bias, self.threshold, self.error, self.fired, self.sums)
 
     def merged(self) -> _Gradients:
+        """The parts of each site added up."""
         return _Gradients(*(tensor.unflatten(0, (-1, self.parts)).sum(1) for tensor in self._tensors()))
 
     def add_compiled(self, pre: Tensor, inputs: Tensor, targets: Tensor, decoder: Tensor, rule: Rule) -> None:
+        """Add a block of rows by the compiled step, which follows active features alone."""
         l0 = torch.zeros(len(pre)) if rule.l0 is None else rule.l0
         split = [tensor.view(len(tensor) * self.parts, -1, tensor.shape[-1]) for tensor in (pre, inputs, targets)]
         decoder, threshold, l0 = (one.detach().repeat_interleave(self.parts, 0) for one in (decoder, rule.threshold, l0))
@@ -211,6 +215,7 @@ class _Gradients:
         )  # fmt: skip
 
     def add_dense(self, pre: Tensor, inputs: Tensor, targets: Tensor, decoder: Tensor, rule: Rule) -> None:
+        """Add a block of rows by dense products, as it pays on a GPU."""
         acts = rule.activate(pre)
         error = acts @ decoder - targets
         active = acts > 0

@@ -63,7 +63,7 @@ class Recipe:
     @property
     def schedule(self) -> Schedule:
         """Warm-up, constant, linear decay."""
-        return Schedule(self.steps, min(self.warmup, self.steps // 10), round(self.decay_share * self.steps))
+        return Schedule.of(self.steps, self.warmup, self.decay_share)
 
 
 class Stream(NamedTuple):

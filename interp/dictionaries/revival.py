@@ -11,7 +11,7 @@ from interp.dictionaries.objective import Objective
 
 AT_ONCE = 16
 """Features of a site revived in one go. Hundreds at once fire together on the same positions, overshoot (seen: the loss
-rose thirtyfold and took 40 steps to fall again) and die anew."""
+rose eightfold to fiftyfold and took some 40 steps to fall again) and die anew."""
 
 
 @torch.no_grad()

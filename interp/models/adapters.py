@@ -79,6 +79,7 @@ class _Weights(dict[str, Tensor]):
         super().__init__({name: value.detach() for name, value in weights.items()})
 
     def below(self, prefix: str) -> _Weights:
+        """The weights whose names begin with a prefix, without it."""
         return _Weights({name.removeprefix(prefix): value for name, value in self.items() if name.startswith(prefix)})
 
     def linear(self, name: str) -> tuple[Tensor, Tensor]:

@@ -18,25 +18,33 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
 
-class _Enough(Exception):
-    """All that was wanted has passed: the layers above and the unembedding need not run."""
+Hook = Callable[[Tensor, Any], None]
+
+
+class Enough(Exception):
+    """A hook raises it when all that is wanted has passed: the layers above and the unembedding need not run."""
 
 
 @torch.no_grad()
+def run_hooked(bridge: TransformerBridge, tokens: Int[Tensor, "batch pos"], hooks: Sequence[tuple[str, Hook]]) -> None:
+    """One forward pass in which the named hooks see what passes, up to where one of them has `Enough`."""
+    with bridge.hooks(fwd_hooks=list(hooks)), suppress(Enough):
+        bridge(tokens, return_type=None, use_cache=False)
+
+
 def language_traffic(
     bridge: TransformerBridge, tokens: Int[Tensor, "batch pos"], hooks: Sequence[str]
 ) -> dict[str, Float[Tensor, "batch pos d_model"]]:
     """What passes the named hooks, in one forward pass that ends at the last of them."""
     seen: dict[str, Tensor] = {}
 
-    def keep(name: str) -> Callable[[Tensor, Any], None]:
+    def keep(name: str) -> Hook:
         def hook(value: Tensor, hook: Any) -> None:
             seen[name] = value
             if len(seen) == len(set(hooks)):
-                raise _Enough
+                raise Enough
 
         return hook
 
-    with bridge.hooks(fwd_hooks=[(name, keep(name)) for name in hooks]), suppress(_Enough):
-        bridge(tokens, return_type=None, use_cache=False)
+    run_hooked(bridge, tokens, [(name, keep(name)) for name in hooks])
     return {name: seen[name] for name in hooks}

@@ -75,6 +75,6 @@ def train_probes(
     steps = max(1, games // batch)
     config = {"steps": steps, "batch": batch, "transformer": label}
     run = Run.open(out, config=config, seed=seed, primary=PartialState().is_main_process)
-    fit(job, run, Schedule(steps, min(20, steps // 10), round(0.4 * steps)))
+    fit(job, run, Schedule.of(steps, 20, 0.4))
     run.finish({})
     return job.fitted()

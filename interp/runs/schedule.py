@@ -24,6 +24,11 @@ class Schedule:
         if self.warmup + self.decay > self.steps:
             raise ValueError(f"warm-up {self.warmup} and decay {self.decay} exceed the run's {self.steps} steps")
 
+    @classmethod
+    def of(cls, steps: int, warmup: int, decay_share: float) -> Schedule:
+        """Decay over a share of the run; the warm-up takes a tenth of a short run at most."""
+        return cls(steps, min(warmup, steps // 10), round(decay_share * steps))
+
     @property
     def decay_start(self) -> int:
         """First step of the decay: a checkpoint taken here can be prolonged."""

@@ -33,7 +33,7 @@ from training.lm.checkpoints import log_spaced, save_checkpoint
 from training.lm.mix import INVENTED, Mix, invented, packed, tokenizer_sample
 from training.lm.model import DecoderShape, new_decoder
 from training.lm.tokenizer import train_tokenizer
-from training.optimizers.muon import Muon
+from training.optimizers.split import split_optimizers
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -72,7 +72,7 @@ class DecoderTraining:
     @property
     def schedule(self) -> Schedule:
         """Warm-up, constant, linear decay."""
-        return Schedule(self.steps, min(self.warmup, self.steps // 10), round(self.decay_share * self.steps))
+        return Schedule.of(self.steps, self.warmup, self.decay_share)
 
     @property
     def shape(self) -> DecoderShape:
@@ -127,13 +127,8 @@ class DecoderJob(Job):
         self.held_out = _held_out(settings, tokenizer, text["held-out"])
         self.due = set(log_spaced(settings.steps))
         self.module = self.model = self._model().train().to(device)
-        blocks = [weight for weight in self.model.model.layers.parameters() if weight.ndim == 2]
-        chosen = {id(weight) for weight in blocks}
-        rest = [weight for weight in self.model.parameters() if id(weight) not in chosen]
-        self.optimizers = [
-            Muon(blocks, lr=settings.muon_lr, weight_decay=settings.weight_decay),
-            torch.optim.AdamW(rest, lr=settings.adamw_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
-        ]
+        rates = {"muon_lr": settings.muon_lr, "adamw_lr": settings.adamw_lr, "weight_decay": settings.weight_decay}
+        self.optimizers = split_optimizers(self.model, self.model.model.layers, **rates)
 
     def _model(self) -> LlamaForCausalLM:
         if self.settings.warm_start:

@@ -23,7 +23,7 @@ from interp.runs.device import autocast, resolve
 from interp.runs.folder import Run
 from interp.runs.loop import Job, fit
 from interp.runs.schedule import Schedule
-from training.optimizers.muon import Muon
+from training.optimizers.split import split_optimizers
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class OthelloTraining:
     @property
     def schedule(self) -> Schedule:
         """Warm-up, constant, linear decay."""
-        return Schedule(self.steps, min(self.warmup, self.steps // 10), round(self.decay_share * self.steps))
+        return Schedule.of(self.steps, self.warmup, self.decay_share)
 
 
 class OthelloJob(Job):
@@ -60,13 +60,8 @@ class OthelloJob(Job):
         generator = torch.Generator().manual_seed(settings.seed)
         fresh = OthelloTransformer(generator=generator) if not settings.warm_start else load(Path(settings.warm_start))
         self.module = self.model = fresh.train().to(device)
-        matrices = [weight for weight in self.model.blocks.parameters() if weight.ndim == 2]
-        chosen = {id(weight) for weight in matrices}
-        rest = [weight for weight in self.model.parameters() if id(weight) not in chosen]
-        self.optimizers = [
-            Muon(matrices, lr=settings.muon_lr, weight_decay=settings.weight_decay),
-            torch.optim.AdamW(rest, lr=settings.adamw_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
-        ]
+        rates = {"muon_lr": settings.muon_lr, "adamw_lr": settings.adamw_lr, "weight_decay": settings.weight_decay}
+        self.optimizers = split_optimizers(self.model, self.model.blocks, **rates)
 
     def backward(self, step: int) -> dict[str, float | Tensor]:
         """Play this process's share of the games of `step` and back-propagate the mean loss."""

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.heads.index.batches import Batch, make_batch
-from interp.heads.index.events import Events, Readout, attended, find_events
+from interp.heads.index.events import ContextReadout, Events, attended, find_events
 from interp.heads.index.kernels import raised
 from interp.heads.index.layers import LayerReading, layer_reader
 from interp.heads.index.options import DEFAULT, IndexOptions
@@ -101,7 +101,7 @@ def _seen(
     head: int | None,
 ) -> list[_Seen]:
     reader = layer_reader(model, options.source)
-    readout = Readout(reader, batch, options)
+    readout = ContextReadout(reader, batch, options)
     found: list[_Seen] = []
 
     def visit(reading: LayerReading) -> None:

@@ -65,7 +65,7 @@ def find_events(where: Attended, batch: Batch, earliest: Int[np.ndarray, "batch 
     return Events(row, head, query, where.key[row, head, query], where.ratio[row, head, query])
 
 
-class Readout:
+class ContextReadout:
     """From the events of any layer to their logits on a batch's own tokens."""
 
     def __init__(self, reader: LayerReader, batch: Batch, options: IndexOptions) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -21,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.heads.index.options import Source
-from interp.models.language_traffic import language_traffic
+from interp.models.language_traffic import Enough, Hook, language_traffic, run_hooked
 from interp.models.network import Layer, Network, causal_softmax
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ class LayerReading(NamedTuple):
     pattern: Float[Tensor, "batch head query key"]
 
 
-Hooks = list[tuple[str | Callable[..., Any], Callable[..., Any]]]
-"""As TransformerLens takes them: a hook's name and what to do there."""
 Visitor = Callable[[LayerReading], None]
 """Called once a layer; the tensors are the reader's own and must not be changed."""
 
@@ -94,19 +91,18 @@ class ResidualReader(LayerReader):
         def keep(stream: Tensor, hook: Any) -> None:
             streams[:] = [stream]
 
-        def show(index: int) -> Callable[[Tensor, Any], None]:
+        def show(index: int) -> Hook:
             def hook(pattern: Tensor, hook: Any) -> None:
                 visitor(LayerReading(index, _normalised(self.network.layers[index], streams.pop()), pattern))
                 if index == last:
-                    raise _Enough
+                    raise Enough
 
             return hook
 
-        hooks: Hooks = []
+        hooks: list[tuple[str, Hook]] = []
         for index in range(last + 1):
             hooks += [(f"blocks.{index}.hook_resid_pre", keep), (f"blocks.{index}.attn.hook_pattern", show(index))]
-        with self.bridge.hooks(fwd_hooks=hooks), suppress(_Enough):
-            self.bridge(tokens, return_type=None, use_cache=False)
+        run_hooked(self.bridge, tokens, hooks)
 
     def final_scales(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos"]:
         """In the model's own final stream: one forward pass."""
@@ -118,10 +114,6 @@ def layer_reader(model: LanguageModel, source: Source) -> LayerReader:
     """The reader for a source (see `interp.heads.index.options.IndexOptions`)."""
     network = Network.from_bridge(model.bridge)
     return EmbeddingReader(network) if source == "embed" else ResidualReader(model.bridge, network)
-
-
-class _Enough(Exception):
-    """All that was wanted has been seen: what lies above need not run."""
 
 
 def _normalised(layer: Layer, stream: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from jaxtyping import Int
 
 from interp.heads.index.batches import Batch
 from interp.heads.index.candidates import CANDIDATES
-from interp.heads.index.events import Attended, Events, Readout, attended, find_events
+from interp.heads.index.events import Attended, ContextReadout, Events, attended, find_events
 from interp.heads.index.kernels import add_events
 from interp.heads.index.layers import LayerReader, LayerReading, layer_reader
 from interp.heads.index.options import IndexOptions
@@ -94,7 +94,7 @@ class RelationIndex:
     def measure(self, batch: Batch) -> pa.Table:
         """One row for every group, layer, head and level with events: `interp.heads.index.rows`. Adds to `ratios`."""
         recall = lay_out(batch, self.options.source, self.candidates)
-        readout = Readout(self.reader, batch, self.options)
+        readout = ContextReadout(self.reader, batch, self.options)
         groups, found = group_table(recall), [schema(recall.slots).empty_table()]
 
         def visit(reading: LayerReading) -> None:

@@ -10,15 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from interp.cli.main import main
 from interp.othello.transformer import OthelloConfig, OthelloTransformer, save
-
-
-def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(["dictionaries", *words])
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
+from tests.interp.cli.calling import call
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +28,14 @@ def _numbers(value: Any) -> list[float]:
 
 
 @pytest.mark.parametrize("kind", ["topk", "transcoder"])
-def test_train_evaluate_features_compare(
-    kind: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_train_evaluate_features_compare(kind: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, sites = str(tmp_path / "run"), ["L0M", "L1M"] if kind == "transcoder" else ["L0A", "L0M", "L1A", "L1M"]
-    code, _, err = call(capsys, "train", "--kind", kind, "--out", run, "--model", model, "--steps", "10", "--games", "4")
+    code, _, err = call(
+        capsys, "dictionaries", "train", "--kind", kind, "--out", run, "--model", model, "--steps", "10", "--games", "4"
+    )
     assert code == 0, err
     where = f"{run}/set"
-    code, out, _ = call(capsys, "evaluate", "--set", where, "--model", model, "--games", "3", "--json")
+    code, out, _ = call(capsys, "dictionaries", "evaluate", "--set", where, "--model", model, "--games", "3", "--json")
     result = json.loads(out)
     assert [row["site"] for row in result["sites"]] == sites
     wanted = {"l0", "explained_variance", "norm_ratio", "loss_recovered", "zero_cost", "alive", "antipodal"}
@@ -50,14 +43,16 @@ def test_train_evaluate_features_compare(
     assert list(result["coverage"]) == list(result["reconstruction"]) == sites
     assert 0 <= result["joint_legal_top1"] <= 1 and result["baselines"]["probes"] is None
     assert all(abs(number) < 1e6 for number in _numbers(result))
-    code, out, _ = call(capsys, "features", "--set", where, "--model", model, "--games", "3", "--json")
+    code, out, _ = call(capsys, "dictionaries", "features", "--set", where, "--model", model, "--games", "3", "--json")
     assert code == 0 and json.loads(out)["features"] > 0 and (tmp_path / "run/set/cards.parquet").exists()
-    code, out, _ = call(capsys, "features", "--set", where, "--search", "is", "--limit", "3", "--json")
+    code, out, _ = call(capsys, "dictionaries", "features", "--set", where, "--search", "is", "--limit", "3", "--json")
     found = json.loads(out)["features"]
     assert len(found) == 3 and all("is" in row["label"].split() for row in found)
     table = tmp_path / "pareto.json"
     again = str(shutil.copytree(where, tmp_path / "again"))
-    code, out, _ = call(capsys, "compare", where, again, "--model", model, "--games", "3", "--out", str(table), "--json")
+    code, out, _ = call(
+        capsys, "dictionaries", "compare", where, again, "--model", model, "--games", "3", "--out", str(table), "--json"
+    )
     rows = json.loads(out)["sets"]
     assert json.loads(table.read_text())["sets"] == rows
     assert [row.pop("label") for row in rows] == [where, again] and rows[0] == rows[1]
@@ -76,5 +71,5 @@ def test_train_evaluate_features_compare(
     ],
 )
 def test_mistakes_are_one_line(words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = call(capsys, *words)
+    code, out, err = call(capsys, "dictionaries", *words)
     assert code == 2 and out == "" and told in err and err.count("\n") == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interp.cli.main import main
+from tests.interp.cli.calling import call
 from tests.interp.models.families import transformers_model
 
 FAMILIES = ["llama", "qwen2", "gpt2", "neox"]
@@ -30,14 +30,6 @@ def byte_level() -> Any:
     trainer = trainers.BpeTrainer(vocab_size=50, special_tokens=["<unk>", "<s>", "</s>"], show_progress=False)
     core.train_from_iterator([text for text, *_ in ROWS] * 3, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
-
-
-def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        main(["heads", "index", *words])
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +56,9 @@ def test_every_family_gives_a_row_for_every_head(
     kind: str, folder: Path, table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = str(folder / kind)
-    code, out, err = call(capsys, "--model", model, "--table", table, "--tau", "0", "--out", str(tmp_path / "run"), "--json")
+    code, out, err = call(
+        capsys, "heads", "index", "--model", model, "--table", table, "--tau", "0", "--out", str(tmp_path / "run"), "--json"
+    )
     assert code == 0, err
     result = json.loads(out)
     assert {"heads", "seconds", "options"} <= result.keys()
@@ -77,7 +71,9 @@ def test_every_family_gives_a_row_for_every_head(
         assert 0 <= row["index"] <= 1
         assert row["events"] or (row["index"] == 0 and row["p_value"] is None and row["control"] is None)
     assert sum(row["events"] for row in result["heads"]) > 5
-    code, again, _ = call(capsys, "--model", model, "--table", table, "--tau", "0", "--out", str(tmp_path / "run"), "--json")
+    code, again, _ = call(
+        capsys, "heads", "index", "--model", model, "--table", table, "--tau", "0", "--out", str(tmp_path / "run"), "--json"
+    )
     assert json.loads(again)["heads"] == result["heads"]
 
 
@@ -96,10 +92,12 @@ def test_options_and_text(folder: Path, table: str, capsys: pytest.CaptureFixtur
         "--tau",
         "1.5",
     ]
-    code, out, err = call(capsys, "--model", str(folder / "llama"), "--table", table, *options)
+    code, out, err = call(capsys, "heads", "index", "--model", str(folder / "llama"), "--table", table, *options)
     assert code == 0, err
     assert "tested cells above their random tails" in out
-    code, out, _ = call(capsys, "--model", str(folder / "gpt2"), "--table", table, *options, "--bos", "--json")
+    code, out, _ = call(
+        capsys, "heads", "index", "--model", str(folder / "gpt2"), "--table", table, *options, "--bos", "--json"
+    )
     told = json.loads(out)["options"]
     assert (
         told | {"source": "embed", "ov_token": "attended", "average": "micro", "final_norm": True, "bos": True, "tau": 1.5}
@@ -130,7 +128,7 @@ def mistakes(folder: Path, table: str, tmp_path: Path) -> dict[str, tuple[list[s
 @pytest.mark.slow
 def test_mistakes_are_one_line(folder: Path, table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, (words, told) in mistakes(folder, table, tmp_path).items():
-        code, out, err = call(capsys, *words)
+        code, out, err = call(capsys, "heads", "index", *words)
         assert (code, out, err.count("\n")) == (2, "", 1) and told in err, (name, err)
 
 
@@ -141,7 +139,7 @@ def test_tokenizers_without_offsets_are_refused(
     from transformers import PreTrainedTokenizerFast
 
     monkeypatch.setattr(PreTrainedTokenizerFast, "is_fast", False)
-    code, out, err = call(capsys, "--model", str(folder / "llama"), "--table", table)
+    code, out, err = call(capsys, "heads", "index", "--model", str(folder / "llama"), "--table", table)
     assert (code, out, err.count("\n")) == (2, "", 1) and "gives no character offsets" in err
 
 
@@ -154,7 +152,7 @@ def test_models_without_softmax_attention_are_refused(
     config = t.MambaConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, state_size=4, bos_token_id=1, eos_token_id=2)
     t.MambaForCausalLM(config).save_pretrained(tmp_path / "mamba")
     byte_level().save_pretrained(tmp_path / "mamba")
-    code, out, err = call(capsys, "--model", str(tmp_path / "mamba"), "--table", table)
+    code, out, err = call(capsys, "heads", "index", "--model", str(tmp_path / "mamba"), "--table", table)
     assert code == 2 and out == "" and "mamba" in err and err.count("\n") == 1
 
 

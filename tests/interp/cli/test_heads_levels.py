@@ -7,17 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from interp.cli.main import main
+from tests.interp.cli.calling import call
 
 pytestmark = pytest.mark.slow
-
-
-def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        main(list(words))
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
 
 
 def test_a_run_is_trained_and_its_checkpoint_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
