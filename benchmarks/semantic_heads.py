@@ -30,6 +30,7 @@ from interp.heads.scores.causal_test import AblationOptions, recall_test, recall
 from interp.heads.scores.copying import copying_scores
 from interp.models.bridge import LanguageModel
 from interp.models.load import load_language
+from interp.runs.atomic import write_frame
 
 MODEL, SEED = "smollm2-135m", 0
 TABLES = Path(__file__).parents[1] / "notebooks" / "results"
@@ -103,9 +104,8 @@ def study(model: LanguageModel, name: str, relations: Relations, runs: Path | No
 
 def write_tables(tables: dict[str, pd.DataFrame], name: str) -> None:
     """Every head, relation, direction and variant."""
-    TABLES.mkdir(exist_ok=True)
     whole = pd.concat([table.assign(variant=variant) for variant, table in tables.items()], ignore_index=True)
-    whole.to_parquet(TABLES / f"semantic_heads_{name}.parquet", compression="zstd")
+    write_frame(TABLES / f"semantic_heads_{name}.parquet", whole)
 
 
 def summary(tables: dict[str, pd.DataFrame], relation: str) -> dict[str, Any]:

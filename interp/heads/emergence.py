@@ -26,7 +26,7 @@ from interp.heads.relations.installed import installed_relations
 from interp.heads.relations.synthetic import synthetic_relations
 from interp.models.checkpoints import Checkpoint
 from interp.models.load import load_language
-from interp.runs.atomic import replacing
+from interp.runs.atomic import write_frame
 from interp.runs.progress import Progress
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def emergence(
     with Progress(len(missing), unit="checkpoints", label="emergence") as progress:
         for checkpoint in missing:
             model = load_language(checkpoint.model, device=device)
-            _write(levels(model, options.levels, texts), _file(out, checkpoint, "levels"))
-            _write(_heads(model, relations), _file(out, checkpoint, "heads"))  # last: where it is, both are
+            write_frame(_file(out, checkpoint, "levels"), levels(model, options.levels, texts))
+            write_frame(_file(out, checkpoint, "heads"), _heads(model, relations))  # last: where it is, both are
             progress.advance(1, f"step {checkpoint.step:,}")
     return read_emergence(out, checkpoints)
 
@@ -100,11 +100,6 @@ def _heads(model: LanguageModel, relations: list[Relations]) -> pd.DataFrame:
 
 def _file(out: Path, checkpoint: Checkpoint, kind: str) -> Path:
     return out / "emergence" / f"step_{checkpoint.step:06d}_{kind}.parquet"
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    with replacing(path) as temporary:
-        table.to_parquet(temporary)
 
 
 def half_rise(steps: Sequence[float], values: Sequence[float]) -> float:

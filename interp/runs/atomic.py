@@ -8,11 +8,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from safetensors.torch import save_file
 from torch import Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextlib.contextmanager
@@ -45,6 +48,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         save_file(contiguous, temporary, metadata=dict(metadata or {}))
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as Parquet."""
+    with replacing(path) as temporary:
+        frame.to_parquet(temporary, compression="zstd")
 
 
 def sha256(path: Path) -> str:

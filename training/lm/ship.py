@@ -10,7 +10,7 @@ from typing import Any
 from interp.heads.decoder import SHIPPED
 from interp.heads.emergence import Emergence, read_emergence
 from interp.models.checkpoints import checkpoints
-from interp.runs.atomic import replacing, sha256, write_json
+from interp.runs.atomic import sha256, write_frame, write_json
 from interp.runs.errors import UserError
 from interp.runs.folder import finished_manifest, origin
 
@@ -32,8 +32,7 @@ def ship(run: Path, steps: Sequence[int], folder: Path = SHIPPED) -> dict[str, A
         place = folder / Path(found[step].model).name
         shutil.copytree(found[step].model, place)
     for kind, table in measured._asdict().items():
-        with replacing(folder / f"{kind}.parquet") as temporary:
-            table.to_parquet(temporary, compression="zstd")
+        write_frame(folder / f"{kind}.parquet", table)
     shutil.copyfile(run / "metrics.jsonl", folder / "metrics.jsonl")
     hashes = {place.parent.name: sha256(place) for place in sorted(folder.glob("step_*/model.safetensors"))}
     shipped = {**origin(manifest), "checkpoints": list(found), "sha256": hashes, "results": manifest["results"]}
