@@ -1,0 +1,42 @@
+"""Vectors in blocks: the same rows however they are read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.sampling.planted import planted
+from training.sampling.vectors import Matrix, Subset, check_length, in_memory
+
+VECTORS, _ = planted([30, 20], width=8)
+KEPT = np.arange(50) % 3 > 0
+
+
+def test_a_subset_reads_what_indexing_gives() -> None:
+    subset = Subset(Matrix(VECTORS), KEPT)
+    expected = VECTORS[torch.as_tensor(KEPT)]
+    assert len(subset) == len(expected)
+    assert torch.equal(torch.cat(list(subset.blocks(7))), expected)
+    assert torch.equal(subset.rows([3, 0, 3]), expected[[3, 0, 3]])
+
+
+def test_a_block_without_kept_rows_is_left_out() -> None:
+    kept = np.arange(50) >= 20
+    assert all(len(block) for block in Subset(Matrix(VECTORS), kept).blocks(10))
+
+
+def test_in_memory_is_read_once_where_it_fits() -> None:
+    subset = Subset(Matrix(VECTORS), KEPT)
+    read = in_memory(subset)
+    assert isinstance(read, Matrix) and torch.equal(read.matrix, VECTORS[torch.as_tensor(KEPT)])
+    assert in_memory(subset, limit=len(subset) * 8 * 4 - 1) is subset
+
+
+@pytest.mark.parametrize("length", [0.5, 0.0, float("nan")])
+def test_other_lengths_are_refused_with_the_row(length: float) -> None:
+    vectors = VECTORS.clone()
+    vectors[17] *= length
+    with pytest.raises(ValueError, match=f"row 17 has length {length:.4g}"):
+        check_length(Matrix(vectors))
+    check_length(Matrix(VECTORS))

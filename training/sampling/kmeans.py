@@ -1,0 +1,177 @@
+"""Spherical k-means as in the code released with ClusterClip (arXiv 2402.14526, step 2; not in the paper's text).
+
+Distance is 1 - x.c. Initial centroids are random documents; a Lloyd step assigns every document to its nearest centroid
+and puts each centroid at its members' mean, scaled to unit length; an empty cluster keeps its centroid. It ends when
+nothing moves, after 50 steps without a lower mean distance, or after 300 steps. The centroids of the lowest mean distance
+are returned: the released code means to, but overwrites them.
+
+Ours: initial documents differ from each other, so identical texts do not start clusters that stay empty; sums are in
+float64; clusters are numbered by falling size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from interp.runs.errors import UserError
+from interp.runs.estimate import Estimate
+from interp.runs.progress import Progress
+from training.sampling.nearest import Search, search_on
+from training.sampling.vectors import SLAB, Matrix, Subset, Vectors, check_length, in_memory
+
+Engine = Literal["torch", "faiss"]
+_SAME = 1 - 1e-6
+"""Similarity above which two vectors are one: the same text embedded twice differs by rounding."""
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class KMeansOptions:
+    """Settings of one clustering. All but `engine` are those of the released code."""
+
+    clusters: int = 2000
+    iterations: int = 300
+    """Most Lloyd steps."""
+    patience: int = 50
+    """Steps without a lower mean distance before it ends."""
+    seed: int = 42
+    engine: Engine = "torch"
+    """`faiss` reads the same initial centroids, needs the vectors in memory, and splits a large cluster for an empty one."""
+
+
+class KMeans(NamedTuple):
+    """A clustering."""
+
+    centroids: Float[Tensor, "cluster d"]
+    """Unit length, by falling size of the clusters."""
+    sizes: Int[Tensor, " cluster"]
+    """Rows of each cluster, of those that were clustered."""
+    inertia: float
+    """Mean of 1 - x.c over the rows, each with its nearest centroid."""
+    history: list[float]
+    """The same at every step."""
+    warning: str | None
+    """One sentence if there are fewer clusters than asked for."""
+
+
+def spherical_kmeans(
+    vectors: Vectors,
+    options: KMeansOptions,
+    *,
+    kept: Bool[np.ndarray, " row"] | None = None,
+    device: torch.device = _CPU,
+    progress: bool = True,
+) -> KMeans:
+    """Cluster unit vectors, only the rows where `kept` is true if it is given (the documents that are no duplicates).
+
+    Raises UserError for fewer than 2 clusters or more than there are vectors, ValueError for a vector that is not of unit
+    length. With fewer different vectors than clusters there is one cluster a vector and a warning.
+    """
+    check_clusters(options.clusters, len(vectors))
+    if options.engine not in get_args(Engine):
+        raise UserError(f"unknown engine '{options.engine}': accepted are {', '.join(get_args(Engine))}")
+    check_length(vectors)
+    chosen = in_memory(vectors if kept is None else Subset(vectors, kept))
+    start = initial_centroids(chosen, options.clusters, options.seed)
+    if options.engine == "faiss":
+        found = _faiss(chosen, start, options)
+    else:
+        found = _lloyd(chosen, start.to(device), options, progress)
+    if len(start) == options.clusters:
+        return found
+    told = f"different vectors among {len(chosen):,} documents: {len(start):,}; as many clusters, not {options.clusters:,}"
+    return found._replace(warning=told)
+
+
+def check_clusters(clusters: int, documents: int) -> None:
+    """Raises UserError unless there are 2 clusters or more, and no more than documents."""
+    if not 2 <= clusters <= documents:
+        raise UserError(
+            f"{clusters:,} clusters of {documents:,} documents were asked for; accepted are 2 to as many as documents"
+        )
+
+
+def initial_centroids(vectors: Vectors, clusters: int, seed: int) -> Float[Tensor, "cluster d"]:
+    """Random rows that differ from each other: `clusters` of them, or all there are."""
+    order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))
+    chosen = vectors.rows(order[:0])
+    for candidates in order.split(max(clusters, 8192)):
+        both = torch.cat([chosen, vectors.rows(candidates)])
+        again = ((both @ both.T).tril(-1) > _SAME).any(1)
+        chosen = both[~again][:clusters]
+        if len(chosen) == clusters:
+            break
+    return chosen
+
+
+class Step(NamedTuple):
+    """What one pass over the vectors finds."""
+
+    distance: float
+    """Mean of 1 - x.c, before the centroids move."""
+    sizes: Int[Tensor, " cluster"]
+    centroids: Float[Tensor, "cluster d"]
+    """Where they move to."""
+
+
+def lloyd_step(vectors: Vectors, centroids: Float[Tensor, "cluster d"], search: Search) -> Step:
+    """Assign every vector to its nearest centroid and each centroid to the direction of its members' mean."""
+    sums = torch.zeros(centroids.shape, dtype=torch.float64, device=centroids.device)
+    sizes = torch.zeros(len(centroids), dtype=torch.int64, device=centroids.device)
+    similarity = 0.0
+    for block in vectors.blocks(SLAB):
+        label, best = search.nearest(block, centroids)
+        search.add(block, label, sums, sizes)
+        similarity += float(best.sum(dtype=torch.float64))
+    length = torch.linalg.vector_norm(sums, dim=1, keepdim=True)
+    moved = torch.where(length > 0, sums / length, centroids.double())
+    return Step(1 - similarity / len(vectors), sizes, moved.float())
+
+
+def _lloyd(vectors: Vectors, centroids: Tensor, options: KMeansOptions, progress: bool) -> KMeans:
+    history: list[float] = []
+    estimate = Estimate(options.iterations)
+    bar = Progress(options.iterations, unit="steps", label="k-means, at most", enabled=progress)
+    with search_on(centroids.device) as search, bar:
+        for number in range(options.iterations):
+            step = lloyd_step(vectors, centroids, search)
+            if not history or step.distance < min(history):
+                best, sizes, since = centroids, step.sizes, number
+            history.append(step.distance)
+            bar.advance(1, f"mean distance {step.distance:.5f}")
+            if sentence := estimate.after_step():
+                bar.say(sentence)
+            if torch.equal(step.centroids, centroids) or number - since >= options.patience:
+                break
+            centroids = step.centroids
+    return _numbered(best, sizes, history)
+
+
+def _numbered(centroids: Tensor, sizes: Tensor, history: list[float]) -> KMeans:
+    order = sizes.argsort(descending=True, stable=True)
+    return KMeans(centroids[order].cpu(), sizes[order].cpu(), min(history), history, None)
+
+
+def _faiss(vectors: Vectors, centroids: Tensor, options: KMeansOptions) -> KMeans:
+    try:
+        import faiss
+    except ImportError:
+        raise UserError("engine 'faiss' needs a package that is not installed: pip install faiss-cpu") from None
+    if not isinstance(vectors, Matrix):
+        raise UserError(f"engine 'faiss' needs all {len(vectors):,} vectors in memory at once; engine 'torch' does not")
+    most = len(vectors) // len(centroids) + 1  # else it trains on a sample of 256 vectors a cluster
+    trained = faiss.Kmeans(
+        centroids.shape[1], len(centroids), niter=options.iterations, spherical=True, seed=options.seed,
+        min_points_per_centroid=1, max_points_per_centroid=most,
+    )  # fmt: skip
+    trained.train(vectors.matrix.numpy(), init_centroids=centroids.numpy())
+    placed = torch.from_numpy(trained.centroids)
+    with search_on(_CPU) as search:
+        step = lloyd_step(vectors, placed, search)
+    return _numbered(placed, step.sizes, [step.distance])
