@@ -1,0 +1,117 @@
+"""Closed forms against the worked example, identities, bisection and integration in small steps."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interp.runs.errors import UserError
+from training.sampling.expected import expected, fill_times, trajectory, water_level
+from training.sampling.strategies import KINDS, Budget, Strategy
+
+EXAMPLE = np.array([5, 1, 3])
+SIZES = st.lists(st.integers(0, 60), min_size=1, max_size=12).filter(any).map(np.array)
+CLIPS = st.sampled_from([0.5, 1.0, 2.0, 3.5, 20.0])
+
+
+def test_the_worked_example() -> None:
+    found = expected(EXAMPLE, Strategy.named("clusterclip", clip=2), Budget(12))
+    assert found.counts == pytest.approx([5, 2, 5]) and found.clip_times == pytest.approx([18, 6, 14])
+    assert found.clipped == [1] and found.level == pytest.approx(5)
+
+
+def test_random_and_uniform() -> None:
+    assert expected(EXAMPLE, Strategy.named("random"), Budget(18)).counts == pytest.approx([10, 2, 6])
+    assert expected(EXAMPLE, Strategy.named("uniform"), Budget(18)).counts == pytest.approx([6, 6, 6])
+
+
+@given(SIZES, CLIPS, st.integers(1, 2000), st.floats(-1, 2))
+def test_temperature_is_water_filling_of_powers(sizes: np.ndarray, clip: float, draws: int, alpha: float) -> None:
+    found = expected(sizes, Strategy.named("temperature", clip=clip, alpha=alpha), Budget(draws))
+    assert found.draws == pytest.approx(min(draws, clip * sizes.sum()))
+    if math.isfinite(found.level):
+        powers = np.where(sizes > 0, np.maximum(sizes, 1.0) ** alpha, 0)
+        assert found.counts == pytest.approx(np.minimum(clip * sizes, found.level * powers))
+
+
+@given(SIZES, st.integers(1, 2000))
+def test_an_endless_clip_is_uniform_and_a_clip_of_the_epochs_is_random(sizes: np.ndarray, draws: int) -> None:
+    loose = expected(sizes, Strategy.named("clusterclip", clip=1e9), Budget(draws)).counts
+    assert loose == pytest.approx(expected(sizes, Strategy.named("uniform"), Budget(draws)).counts)
+    tight = expected(sizes, Strategy.named("clusterclip", clip=draws / sizes.sum()), Budget(draws)).counts
+    assert tight == pytest.approx(expected(sizes, Strategy.named("random"), Budget(draws)).counts)
+
+
+@given(SIZES, CLIPS, st.sampled_from(KINDS))
+def test_clip_times_are_when_the_counts_get_there(sizes: np.ndarray, clip: float, kind: str) -> None:
+    strategy, budget = Strategy.named(kind, clip=clip), Budget(int(2 * clip * sizes.sum()) + 1)
+    found = expected(sizes, strategy, budget)
+    times = np.sort(found.clip_times[np.isfinite(found.clip_times)])
+    assert len(times) == (np.count_nonzero(sizes) if math.isfinite(strategy.clip) else 0)
+    assert sorted(found.clipped) == (np.flatnonzero(sizes).tolist() if len(times) else [])
+    if len(times) and strategy.stairs == 1:
+        assert times[-1] == pytest.approx(clip * sizes.sum())
+        for cluster in np.flatnonzero(sizes):
+            level = clip * sizes[cluster] / strategy.weights(sizes)[cluster]
+            drawn = np.minimum(clip * sizes, level * strategy.weights(sizes)).sum()
+            assert found.clip_times[cluster] == pytest.approx(drawn)
+
+
+@pytest.mark.parametrize("kind", ["general_to_specific", "specific_to_general"])
+@pytest.mark.parametrize("clip", [None, 1.5])
+def test_curricula_agree_with_small_steps_of_a_moving_exponent(kind: str, clip: float | None) -> None:
+    sizes, draws, steps = np.array([400, 90, 20, 3, 0, 1]), 600, 20_000
+    counts, times, limits = np.zeros(6), np.full(6, np.inf), sizes * (clip or 1e9)
+    for step in range(steps):
+        done = (step + 0.5) / steps
+        alpha = 1 - done if kind == "general_to_specific" else done
+        still = (sizes > 0) & (counts < limits)
+        weights = np.where(still, np.maximum(sizes, 1.0) ** alpha, 0)
+        counts = counts + draws / steps * weights / weights.sum()
+        times[still & (counts >= limits)] = counts.sum()
+    found = expected(sizes, Strategy.named(kind, clip=clip), Budget(draws))
+    assert found.counts == pytest.approx(counts, abs=0.05)
+    assert found.clip_times == pytest.approx(times, abs=0.5)
+
+
+def test_a_budget_in_tokens_is_met_in_tokens() -> None:
+    lengths = np.array([10.0, 300.0, 40.0])
+    for kind in KINDS:
+        found = expected(EXAMPLE, Strategy.named(kind, clip=20), Budget(900, "tokens"), lengths)
+        assert found.counts @ lengths == pytest.approx(900)
+    level = expected(EXAMPLE, Strategy.named("clusterclip", clip=2), Budget(900, "tokens"), lengths)
+    assert level.counts == pytest.approx([6, 2, 6]) and level.clipped == [1, 2]
+
+
+@given(SIZES, CLIPS, st.integers(1, 500))
+def test_a_trajectory_is_the_expectation_of_every_shorter_budget(sizes: np.ndarray, clip: float, draws: int) -> None:
+    strategy = Strategy.named("clusterclip", clip=clip)
+    path = trajectory(sizes, strategy, Budget(draws), points=9)
+    assert path.counts[-1] == pytest.approx(expected(sizes, strategy, Budget(draws)).counts)
+    assert path.counts[4].sum() == pytest.approx(min(draws / 2, clip * sizes.sum()))
+    assert path.active[0] == np.count_nonzero(sizes)
+    assert path.entropy == pytest.approx(np.log(np.maximum(path.active, 1)))
+
+
+def test_water_level_agrees_with_bisection() -> None:
+    rng = np.random.default_rng(3)
+    room, weights, costs = rng.uniform(0, 5, 40), rng.uniform(0.1, 2, 40), rng.uniform(1, 9, 40)
+    low, high = 0.0, 100.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (np.minimum(room, middle * weights) * costs).sum() < 200 else (low, middle)
+    assert water_level(room, weights, 200, costs) == pytest.approx(low)
+    assert water_level(room, weights, (room * costs).sum() + 1, costs) == math.inf
+    assert fill_times(np.array([1.0, np.inf, 0.0]), np.ones(3)).tolist() == [2, math.inf, math.inf]
+
+
+@pytest.mark.parametrize("sizes", [[0, 0], [3, -1]])
+def test_refuses_impossible_sizes(sizes: list[int]) -> None:
+    with pytest.raises(UserError, match="accepted are counts"):
+        expected(np.array(sizes), Strategy.named("uniform"), Budget(3))
+    with pytest.raises(UserError, match="needs the mean tokens"):
+        expected(EXAMPLE, Strategy.named("uniform"), Budget(3, "tokens"))

@@ -1,0 +1,228 @@
+"""The stream of documents that a strategy draws, as a sampler for PyTorch's data loaders.
+
+Rule (arXiv 2402.14526, reconstructed; the paper's own sampler is not public): draw a cluster among the active ones, give
+its next document; a cluster's documents come in a shuffled queue, without replacement inside a pass; once it has been
+passed over tau times it is knocked out. When all are, the stream ends.
+
+A position of the stream is a function of the seed and the settings alone. So it can be taken up at any position, and
+ranks that count positions the same way never share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Int
+from torch.utils.data import Sampler
+
+from interp.runs.errors import UserError
+from training.sampling.kernels import draw_in_turns, draw_independently, hashed, restore
+from training.sampling.strategies import Budget, Strategy
+
+if TYPE_CHECKING:
+    from training.sampling.folder import SamplingRun
+
+BLOCK = 65_536
+"""Draws made at a time."""
+_ENDLESS = 2**62
+"""More draws than there ever are; a float holds it exactly."""
+
+Documents = Int[np.ndarray, " draw"]
+
+
+@dataclass
+class Position:
+    """Where a stream stands."""
+
+    draws: int
+    spent: int
+    """Of the budget, in its unit."""
+    counts: Int[np.ndarray, " pool"]
+    """Draws of each pool."""
+    wait: np.ndarray
+    """For draws in turns: draws that each pool has to earn until its next one begins to be."""
+
+
+class Stream:
+    """Draws by blocks, each a function of the position it begins at."""
+
+    def __init__(
+        self,
+        clusters: Int[np.ndarray, " document"],
+        strategy: Strategy,
+        budget: Budget,
+        lengths: Documents | None,
+        seed: int,
+    ) -> None:
+        self.strategy, self.budget = strategy, budget
+        pools = np.where(clusters < 0, -1, 0) if strategy.pooled else clusters
+        order = np.argsort(pools, kind="stable")
+        self.members = order[np.searchsorted(pools[order], 0) :]
+        self.sizes = np.bincount(pools[self.members], minlength=1)
+        self.starts = np.concatenate([[0], np.cumsum(self.sizes)])
+        self.caps = np.minimum(strategy.limits(self.sizes) * (1 + 1e-12), _ENDLESS).astype(np.int64)
+        self._lengths = np.ones(len(clusters), np.int64) if lengths is None else np.asarray(lengths, np.int64)
+        self._key = np.uint64(hashed(np.uint64(seed), np.uint64(0)))
+        self._queue, self._at = np.empty_like(self.members), -1
+
+    def start(self) -> Position:
+        """Before the first draw."""
+        return Position(0, 0, np.zeros(len(self.sizes), np.int64), np.zeros(len(self.sizes)))
+
+    def draw(self, position: Position) -> tuple[Documents, Position]:
+        """The next documents, at most `BLOCK`, and the position after them. None are left when there are none."""
+        if self._at != position.draws:
+            restore(self._queue, self.members, self.starts, position.counts, self._key)
+        out, made = np.empty(BLOCK, np.int64), 0
+        after = Position(position.draws, position.spent, position.counts.copy(), position.wait.copy())
+        while made < BLOCK and after.spent < self.budget.amount:
+            drawn, spent = self._fill(out[made:], after)
+            if not drawn:
+                break
+            made, after.draws, after.spent = made + drawn, after.draws + drawn, after.spent + spent
+        self._at = after.draws
+        return out[:made], after
+
+    def _fill(self, out: Documents, at: Position) -> tuple[int, int]:
+        """Draw into `out` as long as alpha stays what it is; how many, and their cost."""
+        stairs, amount = self.strategy.stairs, self.budget.amount
+        stair = at.spent * stairs // amount
+        room = -(-amount * (stair + 1) // stairs) - at.spent
+        weights = self.strategy.weights(self.sizes, stair)
+        shared = (out, room, weights, at.counts, self.caps, self._queue, self.members, self.starts, self._lengths, self._key)
+        if self.strategy.order == "round_robin":
+            return draw_in_turns(*shared, at.wait)
+        return draw_independently(*shared, at.draws)
+
+    def total(self) -> int:
+        """Draws of the whole stream."""
+        if self.budget.unit == "draws":
+            return min(self.budget.amount, sum(map(int, self.caps)))
+        drawn, position = self.draw(self.start())
+        while len(drawn):
+            drawn, position = self.draw(position)
+        return position.draws
+
+
+class ClusterSampler(Sampler[int]):
+    """Document numbers in the order in which to train on them; deterministic, resumable, sharded over ranks.
+
+    `clusters` holds the cluster of every document, negative for those never drawn (near-duplicates); `lengths` their
+    tokens, for a budget in tokens. Rank r of `world` gets the stream's positions r, r + world, ...; with `drop_last` all
+    ranks get equally many. An iteration begins where the last one was left (or at a loaded state), a finished one anew.
+
+    Raises UserError for a corpus without documents, lengths that do not fit, or a rank outside the world.
+    """
+
+    def __init__(
+        self,
+        clusters: Int[np.ndarray, " document"],
+        strategy: Strategy,
+        budget: Budget,
+        *,
+        lengths: Documents | None = None,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        drop_last: bool = False,
+    ) -> None:
+        _check(clusters, budget, lengths, rank, world)
+        self.seed, self.rank, self.world = seed, rank, world
+        self._stream = Stream(clusters, strategy, budget, lengths, seed)
+        self._total: int | None = None
+        self._passed = 0
+        self._end = self.total - self.total % world if drop_last else _ENDLESS
+        self.seek(0)
+
+    @classmethod
+    def of_run(cls, run: SamplingRun, strategy: Strategy, budget: Budget, **options: Any) -> ClusterSampler:
+        """Sampler over the documents of `interp sample prepare`, near-duplicates left out; options as above."""
+        return cls(drawable(run), strategy, budget, **options)
+
+    @property
+    def total(self) -> int:
+        """Draws of the whole stream, over all ranks; fewer than the budget if all clusters are knocked out before."""
+        if self._total is None:
+            self._total = self._stream.total()
+        return self._total
+
+    def __len__(self) -> int:
+        return len(range(self.rank, min(self.total, self._end), self.world))
+
+    def __iter__(self) -> Iterator[int]:
+        for block in self._rest():
+            first = self._at.draws + self._passed
+            for index, document in enumerate(block.tolist()):
+                position = first + index
+                self._passed = position + 1 - self._at.draws
+                if self._mine(position):
+                    yield document
+
+    def blocks(self) -> Iterator[Documents]:
+        """The same documents in arrays; a state taken meanwhile is that after the array given last."""
+        for block in self._rest():
+            positions = self._at.draws + self._passed + np.arange(len(block))
+            self._passed += len(block)
+            yield block[(positions % self.world == self.rank) & (positions < self._end)]
+
+    def seek(self, position: int) -> None:
+        """Make the draw at `position` of the whole stream the next one; drawing again up to there takes its time."""
+        self._at = self._stream.start()
+        self._block, self._after = self._stream.draw(self._at)
+        while position >= self._after.draws and len(self._block):
+            self._at = self._after
+            self._block, self._after = self._stream.draw(self._at)
+        self._passed, self._ended = min(position - self._at.draws, len(self._block)), False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream stands, in numbers and lists; with it goes what the stream is a function of."""
+        at = {"draws": self._at.draws, "spent": self._at.spent, "counts": self._at.counts.tolist()}
+        return {**self._settings(), "at": at | {"wait": self._at.wait.tolist()}, "passed": self._passed}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state, on any rank of any world. Raises UserError if it is another stream's."""
+        different = [name for name, value in self._settings().items() if state.get(name) != value]
+        if different:
+            raise UserError(f"the sampler's state belongs to another stream: its {', '.join(different)} differ")
+        at = state["at"]
+        self._at = Position(at["draws"], at["spent"], np.array(at["counts"], np.int64), np.array(at["wait"], float))
+        self._block, self._after = self._stream.draw(self._at)
+        self._passed, self._ended = state["passed"], False
+
+    def _settings(self) -> dict[str, Any]:
+        stream = self._stream
+        sizes = stream.sizes.tolist()
+        return {"strategy": asdict(stream.strategy), "budget": asdict(stream.budget), "seed": self.seed, "sizes": sizes}
+
+    def _mine(self, position: int) -> bool:
+        return position % self.world == self.rank and position < self._end
+
+    def _rest(self) -> Iterator[Documents]:
+        """Blocks from where the stream stands, of the first what is left; from the start if they went to the end."""
+        if self._ended:
+            self.seek(0)
+        while len(self._block):
+            yield self._block[self._passed :]
+            self._at, self._passed = self._after, 0
+            self._block, self._after = self._stream.draw(self._at)
+        self._ended = True
+
+
+def drawable(run: SamplingRun) -> Int[np.ndarray, " document"]:
+    """Cluster of every document of a run, -1 for near-duplicates: they are never drawn."""
+    table = run.assignments
+    return np.where(table["duplicate_of"].isna(), table["cluster"], -1).astype(np.int64)
+
+
+def _check(clusters: Int[np.ndarray, " document"], budget: Budget, lengths: Documents | None, rank: int, world: int) -> None:
+    if not np.any(np.asarray(clusters) >= 0):
+        raise UserError(f"{len(clusters)} documents with none in a cluster; accepted is a corpus of which some can be drawn")
+    if not 0 <= rank < world:
+        raise UserError(f"rank {rank} of {world} is refused; accepted are ranks from 0 up to the number of ranks less one")
+    if lengths is None and budget.unit == "tokens":
+        raise UserError("a budget in tokens needs the tokens of every document; none were given")
+    if lengths is not None and (len(lengths) != len(clusters) or np.min(lengths) < 1):
+        raise UserError(f"{len(lengths)} lengths for {len(clusters)} documents; accepted is one each, at least 1")
