@@ -19,7 +19,7 @@ from typer.main import get_group
 
 from interp.runs.errors import UserError
 
-GROUPS = ("models", "othello", "heads", "lm", "dictionaries", "circuits")
+GROUPS = ("models", "othello", "heads", "lm", "dictionaries", "circuits", "sample")
 """Modules of `interp.cli` that hold a group as `app`."""
 
 

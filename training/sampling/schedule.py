@@ -11,7 +11,8 @@
     expected: [5.0, 2.0, 5.0]            draws of every cluster, for the reader: computed anew, never read
     clipped: [1]
 
-`Schedule.read(path).sampler()` gives the sampler that draws it. A clip of null is none.
+`Schedule.read(path).sampler()` gives the sampler that draws it. A clip of null is none. torch is imported only to draw:
+planning answers at once.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from interp.runs.atomic import write_text
 from interp.runs.errors import UserError
 from training.sampling.expected import Expectation, expected
-from training.sampling.folder import SamplingRun
 from training.sampling.lengths import TokenCount, mean_lengths
-from training.sampling.sampler import ClusterSampler, drawable
 from training.sampling.strategies import Budget, Strategy
+
+if TYPE_CHECKING:
+    from training.sampling.folder import SamplingRun
+    from training.sampling.sampler import ClusterSampler
 
 VERSION = 1
 
@@ -54,6 +56,8 @@ class Schedule:
         cls, run: SamplingRun, strategy: Strategy, budget: Budget, *, seed: int = 0, tokens: TokenCount | None = None
     ) -> Schedule:
         """Schedule over a prepared corpus. Raises UserError if its documents' tokens are needed and cannot be had."""
+        from training.sampling.sampler import drawable
+
         count, lengths = tokens or TokenCount(), None
         if budget.unit == "tokens":
             means = mean_lengths(count.lengths(run), drawable(run), len(run.sizes))
@@ -79,6 +83,8 @@ class Schedule:
 
     def write(self, path: Path) -> None:
         """Write it as YAML."""
+        from interp.runs.atomic import write_text
+
         write_text(path, self.text())
 
     def text(self) -> str:
@@ -111,6 +117,9 @@ class Schedule:
 
         Raises UserError if no run is given or named, or the run has other clusters than the schedule was made for.
         """
+        from training.sampling.folder import SamplingRun
+        from training.sampling.sampler import ClusterSampler
+
         if run is None and self.run is None:
             raise UserError("the schedule names no run; give the folder that `interp sample prepare` made")
         corpus = run or SamplingRun.open(Path(self.run or ""))

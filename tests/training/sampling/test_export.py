@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 import zstandard
 
+from interp.corpora.files import file_documents
 from interp.corpora.records import Record, read_records
 from interp.runs.errors import UserError
 from tests.training.sampling.made_run import make_run
 from training.sampling import export as module
-from training.sampling.export import CLUSTER, REPEAT, export
+from training.sampling.export import CLUSTER, REPEAT, SOURCE, export
 from training.sampling.folder import SamplingRun
 from training.sampling.sampler import ClusterSampler
 from training.sampling.strategies import Budget, Strategy
@@ -49,6 +50,7 @@ def test_the_stream_in_its_order(name: str, run: SamplingRun, tmp_path: Path, mo
     clusters = run.assignments["cluster"].tolist()
     assert [row[CLUSTER] for row in found] == [clusters[number] for number in drawn]
     assert [row[REPEAT] for row in found] == [drawn[:at].count(number) for at, number in enumerate(drawn)]
+    assert all(row[SOURCE] == row["id"] for row in found)
     assert [row["tokens"] for row in found] == [1 + number % 4 for number in drawn]
     assert told == (50, len(set(drawn)), max(map(drawn.count, drawn))) and told.max_repeats == 2
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
@@ -64,6 +66,12 @@ def test_our_own_reader_takes_it_back(run: SamplingRun, tmp_path: Path) -> None:
     export(run, sampler(run), tmp_path / "some.jsonl.zst")
     found = [one for one in read_records(str(tmp_path / "some.jsonl.zst"), id_column="none") if isinstance(one, Record)]
     assert len(found) == 50 and REPEAT in found[0].metadata
+
+
+def test_a_language_model_trains_on_it_and_holds_out_repeats_together(run: SamplingRun, tmp_path: Path) -> None:
+    export(run, sampler(run), tmp_path / "some.jsonl")
+    documents = list(file_documents(tmp_path / "some.jsonl"))
+    assert len(documents) == 50 and len({document.source for document in documents}) == len(set(sampler(run)))
 
 
 def test_refuses_other_endings_before_anything_is_written(run: SamplingRun, tmp_path: Path) -> None:
