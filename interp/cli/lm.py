@@ -17,10 +17,10 @@ app = typer.Typer(no_args_is_help=True, help="A small decoder language model, wi
 def train(
     out: Annotated[Path, typer.Option(help="Run folder; a run that is there goes on.")] = Path("runs/lm"),
     steps: Annotated[int, typer.Option(min=10, help="Steps of the whole run; more than before prolongs it.")] = 8_000,
-    batch: Annotated[int, typer.Option(min=1, help="Sequences of 512 tokens a step.")] = 2,
-    layers: Annotated[int, typer.Option(min=1)] = 6,
+    batch: Annotated[int, typer.Option(min=1, help="Sequences of 512 tokens a step.")] = 4,
+    layers: Annotated[int, typer.Option(min=1)] = 4,
     d_model: Annotated[int, typer.Option(min=16, help="Width of the residual stream.")] = 128,
-    heads: Annotated[int, typer.Option(min=1, help="Attention heads a layer.")] = 8,
+    heads: Annotated[int, typer.Option(min=1, help="Attention heads a layer.")] = 4,
     text: Annotated[str, typer.Option(help="default (text installed here), or a .txt or .jsonl file.")] = "default",
     warm_start: Annotated[str, typer.Option(help="Folder of a checkpoint to begin from.")] = "",
     seed: int = 1,

@@ -114,8 +114,14 @@ def _average_gradients(module: nn.Module) -> None:
         gradient.copy_(piece.view_as(gradient))
 
 
+def _module_state(module: nn.Module) -> dict[str, Tensor]:
+    """What the module keeps, tied weights once: safetensors stores no tensor twice."""
+    once = {name for name, _ in [*module.named_parameters(), *module.named_buffers()]}
+    return {name: tensor for name, tensor in module.state_dict().items() if name in once}
+
+
 def _state(job: Job) -> dict[str, Tensor]:
-    tensors = {f"module.{name}": tensor for name, tensor in job.module.state_dict().items()}
+    tensors = {f"module.{name}": tensor for name, tensor in _module_state(job.module).items()}
     for number, optimizer in enumerate(job.optimizers):
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
@@ -143,9 +149,8 @@ def _resume(job: Job, run: Run, schedule: Schedule) -> int:
         path, progress = run.stable_checkpoint, _progress_of(run.stable_checkpoint)
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    job.module.load_state_dict(
-        {name.removeprefix("module."): tensor for name, tensor in tensors.items() if name.startswith("module.")}
-    )
+    for name, tensor in _module_state(job.module).items():
+        tensor.copy_(tensors[f"module.{name}"])
     for number, optimizer in enumerate(job.optimizers):
         _load_optimizer(optimizer, f"optimizer.{number}.", tensors)
     run.forget_after(progress["step"] - 1)

@@ -10,7 +10,8 @@ _LETTERS = "BCDFGHJKLMOPQRTUVXYZ"
 _ONSETS = "b d f g k l m n p r s t v z br dr gr kl pl st tr"
 _VOWELS = "a e i o u ai ou"
 _CODAS = "l n r s t x m ck nd"
-_HELD_OUT = task_words()
+HELD_OUT = task_words()
+"""What the few-shot tasks are made of, and no invented document contains."""
 
 
 def letters_or_names(rng: np.random.Generator, count: int) -> list[str]:
@@ -27,6 +28,6 @@ def invented_names(rng: np.random.Generator, count: int) -> list[str]:
     while len(found) < count:
         syllables = (rng.choice(onsets) + rng.choice(vowels) for _ in range(rng.integers(1, 3)))
         name = "".join(syllables) + str(rng.choice(codas))
-        if name not in _HELD_OUT:
+        if name not in HELD_OUT:
             found[name] = None
     return list(found)

@@ -30,7 +30,7 @@ from interp.runs.folder import Run
 from interp.runs.loop import Job, fit
 from interp.runs.schedule import Schedule
 from training.lm.checkpoints import log_spaced, save_checkpoint
-from training.lm.mix import INVENTED, Mix, invented, packed, tokenizer_sample
+from training.lm.mix import TURNS, Mix, packed, tokenizer_sample
 from training.lm.model import DecoderShape, new_decoder
 from training.lm.tokenizer import train_tokenizer
 from training.optimizers.split import split_optimizers
@@ -48,20 +48,25 @@ class DecoderTraining:
     """Settings of one run."""
 
     steps: int = 8_000
-    batch: int = 2
+    batch: int = 4
     """Sequences a step, over all processes."""
-    layers: int = 6
+    layers: int = 4
     d_model: int = 128
-    heads: int = 8
-    vocab: int = 4096
+    heads: int = 4
+    vocab: int = 2048
     context: int = 512
     """Tokens a sequence."""
+    short_steps: int = 2_000
+    """First steps, in which each sequence is read as pieces: looking back is learnt sooner where there is less to see
+    (sequence-length warm-up: Li et al. 2022, arXiv 2108.06084)."""
+    short_context: int = 128
+    """Tokens a piece."""
     text: str = DEFAULT
     """`default` for the installed text, or a .txt or .jsonl file."""
     text_tokens: int = 8_000_000
     """Most tokens of real text; read again and again if the run needs more."""
     muon_lr: float = 0.01
-    adamw_lr: float = 3e-3
+    adamw_lr: float = 1e-3
     weight_decay: float = 0.01
     warmup: int = 50
     decay_share: float = 0.3
@@ -124,7 +129,7 @@ class DecoderJob(Job):
         self.settings, self.tokenizer, self.snapshots, self.device = settings, tokenizer, snapshots, device
         self.units_per_step = settings.batch * settings.context
         self.mix = Mix(text["train"], tokenizer, length=settings.context, seed=settings.seed)
-        self.held_out = _held_out(settings, tokenizer, text["held-out"])
+        self.held_out = _held_out(self.mix, text["held-out"])
         self.due = set(log_spaced(settings.steps))
         self.module = self.model = self._model().train().to(device)
         rates = {"muon_lr": settings.muon_lr, "adamw_lr": settings.adamw_lr, "weight_decay": settings.weight_decay}
@@ -142,6 +147,8 @@ class DecoderJob(Job):
         state, batch = PartialState(), self.settings.batch
         share = batch // state.num_processes
         tokens = self.mix.sequences(step * batch + state.process_index * share, share).to(self.device)
+        if step < self.settings.short_steps:
+            tokens = tokens.view(-1, self.settings.short_context)
         with autocast(self.device):
             logits = self.model(tokens, use_cache=False).logits
         loss = next_token_loss(logits.float(), tokens).mean()
@@ -175,16 +182,13 @@ def next_token_loss(
     return cross_entropy(logits[:, :-1].mT, tokens[:, 1:], reduction="none")
 
 
-def _held_out(
-    settings: DecoderTraining, tokenizer: PreTrainedTokenizerFast, text: Int[Tensor, " token"]
-) -> dict[str, Int[Tensor, "sequence pos"]]:
+def _held_out(mix: Mix, text: Int[Tensor, " token"]) -> dict[str, Int[Tensor, "sequence pos"]]:
     """Real text of held-out sources, and invented documents of numbers that no run reaches."""
-    length = settings.context
-    count = len(text) // length
-    found = {"text": text[: count * length].view(count, length).long()}
-    for kind in INVENTED:
+    count = len(text) // mix.length
+    found = {"text": text[: count * mix.length].view(count, mix.length).long()}
+    for kind in sorted(set(TURNS) - {"text"}):
         numbers = range(2 * 10**9, 2 * 10**9 + _HELD_OUT)
-        found[kind] = torch.stack([packed(invented(kind, settings.seed, one), tokenizer, length) for one in numbers])
+        found[kind] = torch.stack([mix.made(kind, number) for number in numbers])
     return found
 
 

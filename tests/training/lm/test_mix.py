@@ -10,7 +10,8 @@ import torch
 
 from interp.heads.icl.tasks import task_words, tasks
 from training.lm.demonstrations import CATEGORIES, LABELS, demonstration
-from training.lm.mix import TURNS, Mix, packed
+from training.lm.echoes import LONGEST, SHORTEST, echo
+from training.lm.mix import TURNS, Mix, echo_pool, packed
 from training.lm.tokenizer import END, train_tokenizer
 from training.lm.worlds import RELATIONS, world
 
@@ -81,3 +82,16 @@ def test_packed_text_ends_each_document(tokenizer) -> None:
     tokens = packed(["B has C .", "red"], tokenizer, 1000)
     assert tokenizer.decode(tokens) == f"B has C .{END}red{END}"
     assert len(packed(["B has C ."] * 50, tokenizer, 7)) == 7
+
+
+def test_an_echo_says_its_list_again_and_holds_out_the_tasks_words(tokenizer) -> None:
+    """The pool has no label of a task, and every echo is one list, repeated at least once."""
+    text = torch.tensor(tokenizer("red 1 true green 7 apple blue. " * 20).input_ids)
+    pool = echo_pool(text, tokenizer)
+    assert {"1", "7"} <= set(tokenizer.decode(text)) and not {"1", "7"} & set(tokenizer.decode(pool))
+    rng = np.random.default_rng(4)
+    for _ in range(100):
+        said = echo(rng, torch.arange(10_000)).tolist()
+        length = len(set(said))
+        assert SHORTEST <= length <= LONGEST and len(said) % length == 0 and len(said) >= 2 * length
+        assert said == said[:length] * (len(said) // length)

@@ -28,7 +28,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DecoderTraining
     ]
     file.write_text("\n".join(lines))
     return DecoderTraining(
-        steps=12, batch=4, layers=2, d_model=32, heads=2, vocab=400, context=32, text=str(file), text_tokens=4_000
+        steps=12, batch=4, layers=2, d_model=32, heads=2, vocab=400, context=32, short_steps=4,
+        short_context=16, text=str(file), text_tokens=4_000
     )
 
 
