@@ -92,6 +92,5 @@ def test_an_echo_says_its_list_again_and_holds_out_the_tasks_words(tokenizer) ->
     rng = np.random.default_rng(4)
     for _ in range(100):
         said = echo(rng, torch.arange(10_000)).tolist()
-        length = len(set(said))
-        assert SHORTEST <= length <= LONGEST and len(said) % length == 0 and len(said) >= 2 * length
-        assert said == said[:length] * (len(said) // length)
+        periods = [n for n in range(1, len(said) // 2 + 1) if said == said[:n] * (len(said) // n)]
+        assert periods and SHORTEST <= periods[0] <= LONGEST
