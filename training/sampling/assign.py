@@ -13,7 +13,7 @@ from torch import Tensor
 from interp.runs.errors import UserError
 from interp.runs.progress import Progress
 from training.sampling.nearest import search_on
-from training.sampling.vectors import SLAB, Vectors
+from training.sampling.vectors import Vectors, slabs
 
 
 class Assignment(NamedTuple):
@@ -45,7 +45,7 @@ def assigned_blocks(
     """
     bar = Progress(len(vectors), unit="documents", label="assign", enabled=progress)
     with search_on(centroids.device) as search, bar:
-        for block in vectors.blocks(SLAB):
+        for block in slabs(vectors):
             _refuse_other_width(block, centroids)
             label, similarity, second, margin = (part.cpu().numpy() for part in search.two_nearest(block, centroids))
             yield Assignment(label.astype(np.int32), similarity, second.astype(np.int32), margin)

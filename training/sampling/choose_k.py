@@ -20,7 +20,7 @@ from torch import Tensor
 
 from training.sampling.kmeans import KMeansOptions, check_clusters, spherical_kmeans
 from training.sampling.nearest import search_on
-from training.sampling.vectors import SLAB, Vectors, in_memory
+from training.sampling.vectors import Vectors, in_memory, slabs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ def silhouettes(
     sums = torch.zeros(centroids.shape, dtype=torch.float64)
     sizes = torch.zeros(len(centroids), dtype=torch.int64)
     with search_on(torch.device("cpu")) as search:
-        for block in vectors.blocks(SLAB):
+        for block in slabs(vectors):
             search.add(block, search.nearest(block, centroids).label, sums, sizes)
         rows = vectors.rows(numbers)
         own = search.nearest(rows, centroids).label

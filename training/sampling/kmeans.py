@@ -23,7 +23,7 @@ from interp.runs.errors import UserError
 from interp.runs.estimate import Estimate
 from interp.runs.progress import Progress
 from training.sampling.nearest import Search, search_on
-from training.sampling.vectors import SLAB, Matrix, Subset, Vectors, check_length, in_memory
+from training.sampling.vectors import MEMORY, Matrix, Subset, Vectors, check_length, in_memory, slabs
 
 Engine = Literal["torch", "faiss"]
 _SAME = 1 - 1e-6
@@ -66,10 +66,12 @@ def spherical_kmeans(
     *,
     kept: Bool[np.ndarray, " row"] | None = None,
     device: torch.device = _CPU,
+    memory: float = MEMORY,
     progress: bool = True,
 ) -> KMeans:
     """Cluster unit vectors, only the rows where `kept` is true if it is given (the documents that are no duplicates).
 
+    Vectors of more than `memory` bytes are read from where they lie at every step, and memory does not grow with them.
     Raises UserError for fewer than 2 clusters or more than there are vectors, ValueError for a vector that is not of unit
     length. With fewer different vectors than clusters there is one cluster a vector and a warning.
     """
@@ -77,7 +79,7 @@ def spherical_kmeans(
     if options.engine not in get_args(Engine):
         raise UserError(f"unknown engine '{options.engine}': accepted are {', '.join(get_args(Engine))}")
     check_length(vectors)
-    chosen = in_memory(vectors if kept is None else Subset(vectors, kept))
+    chosen = in_memory(vectors if kept is None else Subset(vectors, kept), limit=memory)
     start = initial_centroids(chosen, options.clusters, options.seed)
     if options.engine == "faiss":
         found = _faiss(chosen, start, options)
@@ -125,7 +127,7 @@ def lloyd_step(vectors: Vectors, centroids: Float[Tensor, "cluster d"], search: 
     sums = torch.zeros(centroids.shape, dtype=torch.float64, device=centroids.device)
     sizes = torch.zeros(len(centroids), dtype=torch.int64, device=centroids.device)
     similarity = 0.0
-    for block in vectors.blocks(SLAB):
+    for block in slabs(vectors):
         label, best = search.nearest(block, centroids)
         search.add(block, label, sums, sizes)
         similarity += float(best.sum(dtype=torch.float64))

@@ -12,6 +12,8 @@ from torch import Tensor
 
 SLAB = 65_536
 """Rows read at a time: 100 MB at 384 dimensions, and enough for all cores to end at about the same time."""
+MEMORY = 4e9
+"""Bytes of vectors that are held in memory when nothing else is said."""
 _TOLERANCE = 1e-3
 
 Numbers = Sequence[int] | Int[np.ndarray, " row"] | Int[Tensor, " row"]
@@ -76,7 +78,23 @@ class Subset:
         return self._whole.rows(self._numbers[torch.as_tensor(numbers, dtype=torch.int64)])
 
 
-def in_memory(vectors: Vectors, *, limit: float = 4e9) -> Vectors:
+def slabs(vectors: Vectors) -> Iterator[Float[Tensor, "row d"]]:
+    """All rows in order in pieces of about `SLAB` rows, also where they lie in smaller ones."""
+    held: list[Tensor] = []
+    for block in vectors.blocks(SLAB):
+        held.append(block)
+        if sum(map(len, held)) >= SLAB:
+            yield _joined(held)
+            held = []
+    if held:
+        yield _joined(held)
+
+
+def _joined(blocks: list[Tensor]) -> Tensor:
+    return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+
+
+def in_memory(vectors: Vectors, *, limit: float = MEMORY) -> Vectors:
     """The same vectors, read once if they take at most `limit` bytes: k-means passes over them hundreds of times."""
     if isinstance(vectors, Matrix) or len(vectors) == 0:
         return vectors
@@ -93,7 +111,7 @@ def in_memory(vectors: Vectors, *, limit: float = 4e9) -> Vectors:
 def check_length(vectors: Vectors) -> None:
     """Raises ValueError if a row is not of unit length: cosine k-means would silently weigh it by its length."""
     first = 0
-    for block in vectors.blocks(SLAB):
+    for block in slabs(vectors):
         norms = torch.linalg.vector_norm(block, dim=1)
         wrong = ~((norms - 1).abs() <= _TOLERANCE)  # written so that NaN is wrong too
         if wrong.any():

@@ -8,7 +8,6 @@ import torch
 
 from interp.runs.errors import UserError
 from tests.training.sampling.planted import planted
-from training.sampling import assign as module
 from training.sampling.assign import assign, assigned_blocks
 from training.sampling.kmeans import KMeansOptions, spherical_kmeans
 from training.sampling.vectors import Matrix
@@ -39,7 +38,7 @@ def test_new_documents_of_a_planted_cluster_join_it() -> None:
 
 def test_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = assign(Matrix(VECTORS), VECTORS[:6])
-    monkeypatch.setattr(module, "SLAB", 100)
+    monkeypatch.setattr("training.sampling.vectors.SLAB", 100)
     blocks = list(assigned_blocks(Matrix(VECTORS), VECTORS[:6]))
     assert [len(block.cluster) for block in blocks] == [100] * 6 + [50]
     assert (np.concatenate([block.cluster for block in blocks]) == whole.cluster).all()

@@ -9,7 +9,6 @@ from sklearn.metrics import silhouette_samples
 
 from interp.runs.errors import UserError
 from tests.training.sampling.planted import planted
-from training.sampling import choose_k
 from training.sampling.choose_k import compare_k, silhouettes
 from training.sampling.kmeans import KMeansOptions
 from training.sampling.vectors import Matrix
@@ -18,7 +17,7 @@ VECTORS, _ = planted([80, 60, 40, 30], noise=0.15)
 
 
 def test_silhouettes_are_those_over_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose_k, "SLAB", 50)
+    monkeypatch.setattr("training.sampling.vectors.SLAB", 50)
     opposite = -VECTORS.mean(0, keepdim=True) / VECTORS.mean(0).norm()
     alone = torch.linalg.svd(VECTORS).Vh[-1:]  # where documents vary least
     vectors = torch.cat([VECTORS, alone])

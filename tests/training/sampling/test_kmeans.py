@@ -14,7 +14,7 @@ from tests.training.sampling.planted import planted
 from training.sampling import kmeans
 from training.sampling.kmeans import KMeansOptions, initial_centroids, lloyd_step, spherical_kmeans
 from training.sampling.nearest import search_on
-from training.sampling.vectors import Matrix
+from training.sampling.vectors import Matrix, Subset
 
 CPU = torch.device("cpu")
 SIZES = [400, 200, 100, 60, 40, 30, 20, 10]
@@ -100,8 +100,10 @@ def test_same_seed_same_result_and_streaming_changes_nothing(monkeypatch: pytest
     once, again, other = (cluster(VECTORS, 10, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(once.centroids, again.centroids) and once.history == again.history
     assert once.history != other.history
-    monkeypatch.setattr(kmeans, "SLAB", 64)
-    streamed = cluster(VECTORS, 10, seed=1)
+    monkeypatch.setattr("training.sampling.vectors.SLAB", 64)
+    streamed = spherical_kmeans(
+        Subset(Matrix(VECTORS), np.ones(860, bool)), KMeansOptions(10, seed=1), memory=0, progress=False
+    )
     torch.testing.assert_close(streamed.centroids, once.centroids)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 
 from tests.training.sampling.planted import planted
-from training.sampling.vectors import Matrix, Subset, check_length, in_memory
+from training.sampling.vectors import Matrix, Subset, check_length, in_memory, slabs
 
 VECTORS, _ = planted([30, 20], width=8)
 KEPT = np.arange(50) % 3 > 0
@@ -24,6 +26,17 @@ def test_a_subset_reads_what_indexing_gives() -> None:
 def test_a_block_without_kept_rows_is_left_out() -> None:
     kept = np.arange(50) >= 20
     assert all(len(block) for block in Subset(Matrix(VECTORS), kept).blocks(10))
+
+
+def test_slabs_join_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Crumbs(Matrix):
+        def blocks(self, rows: int) -> Iterator[torch.Tensor]:
+            return super().blocks(4)
+
+    monkeypatch.setattr("training.sampling.vectors.SLAB", 10)
+    for source, sizes in ((Crumbs(VECTORS), [12, 12, 12, 12, 2]), (Matrix(VECTORS), [10] * 5)):
+        found = list(slabs(source))
+        assert [len(slab) for slab in found] == sizes and torch.equal(torch.cat(found), VECTORS)
 
 
 def test_in_memory_is_read_once_where_it_fits() -> None:

@@ -1,0 +1,210 @@
+"""A step of spherical k-means against the matrix product it cannot do without, and against scikit-learn and faiss.
+
+A step is `lloyd_step`: all similarities, the nearest centroid of every vector, the new centroids. Its floor is one
+torch.mm of the vectors and the centroids, the faster of one call with a ready output and calls of 8,192 rows. The peers'
+iteration is the difference of two fits from the same initial centroids, divided by that of the iterations they report;
+they cluster the same vectors by Euclidean distance (scikit-learn) or by cosine (faiss).
+
+Memory is the largest resident size of this process after clustering few and then many vectors that are made as they are
+read and kept nowhere, initial centroids and the final assignment included.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from benchmarks.harness import arguments, publish, seconds_in_turn
+from training.sampling.assign import assigned_blocks
+from training.sampling.kmeans import KMeansOptions, initial_centroids, lloyd_step, spherical_kmeans
+from training.sampling.nearest import search_on
+from training.sampling.vectors import Matrix, Numbers
+
+SEED = 1
+FEW, MORE = 1, 4
+"""Iterations of the peers' two fits."""
+_TILE = 8192
+
+
+class Size(NamedTuple):
+    """How much is measured."""
+
+    rows: int
+    width: int
+    clusters: int
+    few_streamed: int
+    many_streamed: int
+    repeats: int
+
+
+class Synthetic:
+    """Unit vectors around random centres of Zipf-like weights, made as they are read: a tile depends on its number only."""
+
+    def __init__(self, rows: int, width: int, centres: int) -> None:
+        generator = torch.Generator().manual_seed(SEED)
+        self._centres = normalize(torch.randn(centres, width, generator=generator), dim=1)
+        self._weights = 1 / torch.arange(1, centres + 1)
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def blocks(self, rows: int) -> Iterator[Float[Tensor, "row d"]]:
+        """All rows in order; `rows` must be a multiple of the tile's."""
+        tiles = range(-(-self._rows // _TILE))
+        for first in range(0, len(tiles), rows // _TILE):
+            yield torch.cat([self._tile(tile) for tile in tiles[first : first + rows // _TILE]])
+
+    def rows(self, numbers: Numbers) -> Float[Tensor, "row d"]:
+        """Rows by number, each tile made once."""
+        wanted = torch.as_tensor(numbers)
+        found = torch.empty(len(wanted), self._centres.shape[1])
+        for tile in (wanted // _TILE).unique().tolist():
+            inside = wanted // _TILE == tile
+            found[inside] = self._tile(tile)[wanted[inside] % _TILE]
+        return found
+
+    def _tile(self, number: int) -> Tensor:
+        generator = torch.Generator().manual_seed(SEED * 1_000_003 + number)
+        count = min(_TILE, self._rows - number * _TILE)
+        centre = self._centres[torch.multinomial(self._weights, count, replacement=True, generator=generator)]
+        noise = torch.randn(centre.shape, generator=generator) * 1.5 / centre.shape[1] ** 0.5
+        return normalize(centre + noise, dim=1)
+
+
+def peak_memory() -> float:
+    """Largest resident size of this process so far, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+
+
+def streamed(rows: int, size: Size) -> float:
+    """Cluster and assign that many vectors without holding them; the peak of memory so far."""
+    vectors = Synthetic(rows, size.width, size.clusters)
+    options = KMeansOptions(size.clusters, iterations=2, seed=SEED)
+    found = spherical_kmeans(vectors, options, memory=0, progress=False)
+    assigned = sum(len(block.cluster) for block in assigned_blocks(vectors, found.centroids))
+    assert assigned == rows
+    return peak_memory()
+
+
+def products(vectors: Tensor, centroids: Tensor) -> list[Callable[[], None]]:
+    """The matrix product in one call, and in calls of 8,192 rows."""
+    whole, piece = torch.empty(len(vectors), len(centroids)), torch.empty(_TILE, len(centroids))
+
+    def at_once() -> None:
+        torch.mm(vectors, centroids.T, out=whole)
+
+    def in_pieces() -> None:
+        for rows in vectors.split(_TILE):
+            torch.mm(rows, centroids.T, out=piece[: len(rows)])
+
+    return [at_once, in_pieces]
+
+
+class Fits:
+    """A peer's two fits; `iterations` holds how many each took when it was last called."""
+
+    def __init__(self, fit: Callable[[int], int]) -> None:
+        self._fit = fit
+        self.iterations = {FEW: FEW, MORE: MORE}
+
+    def works(self) -> list[Callable[[], None]]:
+        """The short fit and the long one."""
+        return [lambda: self._run(FEW), lambda: self._run(MORE)]
+
+    def iteration_seconds(self, short: float, long: float) -> float:
+        """Seconds of one iteration from those of both fits. Raises ValueError if the long one took no more iterations."""
+        more = self.iterations[MORE] - self.iterations[FEW]
+        if more < 1:
+            raise ValueError(f"the long fit took {self.iterations[MORE]} iterations; it must take more than {FEW}")
+        return (long - short) / more
+
+    def _run(self, iterations: int) -> None:
+        self.iterations[iterations] = self._fit(iterations)
+
+
+def scikit_learn(vectors: np.ndarray, centroids: np.ndarray) -> Fits:
+    """`KMeans` with Lloyd's algorithm."""
+    from sklearn.cluster import KMeans
+
+    def fit(iterations: int) -> int:
+        model = KMeans(len(centroids), init=centroids, n_init=1, max_iter=iterations, tol=0, algorithm="lloyd")
+        return int(model.fit(vectors).n_iter_)
+
+    return Fits(fit)
+
+
+def faiss(vectors: np.ndarray, centroids: np.ndarray) -> Fits:
+    """`faiss.Kmeans` on all vectors."""
+    import faiss as library
+
+    def fit(iterations: int) -> int:
+        most = len(vectors) // len(centroids) + 1
+        limits = {"min_points_per_centroid": 1, "max_points_per_centroid": most}
+        library.Kmeans(vectors.shape[1], len(centroids), niter=iterations, spherical=True, **limits).train(
+            vectors, init_centroids=centroids
+        )
+        return iterations
+
+    return Fits(fit)
+
+
+def measure(size: Size) -> dict[str, Any]:
+    """All figures; memory first, as a peak never falls."""
+    few, many = streamed(size.few_streamed, size), streamed(size.many_streamed, size)
+    source = Synthetic(size.rows, size.width, size.clusters)
+    matrix = torch.cat(list(source.blocks(_TILE)))
+    centroids = initial_centroids(Matrix(matrix), size.clusters, SEED)
+    peers = [peer(matrix.numpy(), centroids.numpy()) for peer in (scikit_learn, faiss)]
+    with search_on(matrix.device) as search:
+        taken = seconds_in_turn(
+            lambda: lloyd_step(Matrix(matrix), centroids, search),
+            *products(matrix, centroids),
+            *(work for peer in peers for work in peer.works()),
+            repeats=size.repeats,
+        )
+    step, floor = taken[0], min(taken[1:3])
+    sklearn_seconds, faiss_seconds = peers[0].iteration_seconds(*taken[3:5]), peers[1].iteration_seconds(*taken[5:7])
+    return {
+        "vectors": size.rows,
+        "dimensions": size.width,
+        "clusters": size.clusters,
+        "step_seconds": step,
+        "matrix_product_seconds": floor,
+        "matrix_product_gflops": 2 * matrix.numel() * size.clusters / floor / 1e9,
+        "share_of_matrix_product": floor / step,
+        "scikit_learn_iteration_seconds": sklearn_seconds,
+        "times_scikit_learn": sklearn_seconds / step,
+        "faiss_iteration_seconds": faiss_seconds,
+        "times_faiss": faiss_seconds / step,
+        "few_streamed": size.few_streamed,
+        "many_streamed": size.many_streamed,
+        "peak_memory_of_few_gb": few,
+        "peak_memory_of_many_gb": many,
+        "memory_of_few_over_many": few / many,
+        "target": {"share_of_matrix_product": 0.85, "times_scikit_learn": 1.2, "memory_of_few_over_many": 0.95},
+        "note": (
+            "A step of spherical k-means on vectors in memory, float32; its floor is the same matrix product alone, "
+            "by torch.mm. Streamed vectors are made as they are read and never held; all of them would take "
+            f"{size.many_streamed * size.width * 4 / 1e9:.2g} GB."
+        ),
+    }
+
+
+def main() -> None:
+    """Measure and write the result."""
+    given = arguments(__doc__).parse_args()
+    size = Size(20_000, 64, 200, 70_000, 200_000, 2) if given.quick else Size(200_000, 384, 2000, 131_072, 1_000_000, 5)
+    publish("kmeans", measure(size), quick=given.quick, seed=SEED)
+
+
+if __name__ == "__main__":
+    main()
