@@ -4,86 +4,103 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from interp.cli.options import AsJson
+from interp.cli.options import AsJson, Device
 from interp.cli.output import emit, numbers
+from interp.cli.schedules import (
+    Alpha,
+    Asked,
+    Clip,
+    Draws,
+    Kind,
+    PerToken,
+    ScheduleFile,
+    Seed,
+    TokenColumn,
+    Tokenizer,
+    Tokens,
+    Turns,
+)
 from interp.runs.errors import UserError
 
 if TYPE_CHECKING:
     from training.sampling.expected import Expectation
     from training.sampling.folder import SamplingRun
-    from training.sampling.lengths import TokenCount
     from training.sampling.schedule import Schedule
-    from training.sampling.strategies import Budget, Strategy
 
 app = typer.Typer(no_args_is_help=True, help="Balanced sampling over the clusters of a corpus (ClusterClip).")
 
 _SHOWN = 20
 """Clusters listed as text."""
 
+Source = Annotated[
+    str, typer.Argument(help="JSONL, CSV or Parquet (.gz and .zst too), a folder of .txt and .md, or hf:owner/name.")
+]
 RunFolder = Annotated[Path, typer.Argument(help="Folder that `interp sample prepare` made.")]
-Kind = Annotated[
-    str | None,
-    typer.Option(
-        "--strategy",
-        help="random, uniform, clusterclip (without it), general_to_specific, specific_to_general, temperature.",
-    ),
-]
-Clip = Annotated[float | None, typer.Option(help="Passes over a cluster before it is knocked out; clusterclip has 5.")]
-Alpha = Annotated[float | None, typer.Option(help="Of temperature: 1 as documents lie, 0 all clusters alike.")]
-Turns = Annotated[str | None, typer.Option("--order", help="Clusters drawn iid, or in turns: round_robin.")]
-Draws = Annotated[int | None, typer.Option(help="Budget in documents.")]
-Tokens = Annotated[int | None, typer.Option(help="Budget in tokens.")]
-TokenColumn = Annotated[str | None, typer.Option(help="Column with a document's tokens.")]
-Tokenizer = Annotated[str | None, typer.Option(help="tokenizer.json, or a folder with one, to count tokens by.")]
-PerToken = Annotated[float | None, typer.Option(help="Characters that count as a token without either; 4.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="0 without it.")]
-ScheduleFile = Annotated[
-    Path | None, typer.Option("--schedule", help="YAML of `interp sample plan --out`, instead of the above.")
-]
+TextColumn = Annotated[str, typer.Option(help="Column with the text.")]
+IdColumn = Annotated[str, typer.Option(help="Column with the identifiers; without one a document's place is its own.")]
+Engine = Annotated[str, typer.Option(help="auto, inline, process (a pool of processes), or ray.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes of the engine.")]
 
 
-class _Asked(NamedTuple):
-    """Options that say what to draw; None where they were not given."""
+@app.command()
+def prepare(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Run folder; a run that is there goes on.")],
+    text_column: TextColumn = "text",
+    id_column: IdColumn = "id",
+    embedder: Annotated[
+        str, typer.Option(help="minilm, tfidf, a folder in sentence-transformers' format, or a Hugging Face id owner/name.")
+    ] = "minilm",
+    clusters: Annotated[int, typer.Option(help="2 or more, at most the documents.")] = 50,
+    duplicates: Annotated[
+        float, typer.Option(help="Jaccard similarity from which a document is a near-duplicate; 0 looks for none.")
+    ] = 0.8,
+    iterations: Annotated[int, typer.Option(min=1, help="Most steps of k-means.")] = 300,
+    clustering: Annotated[str, typer.Option(help="k-means by torch, or by faiss.")] = "torch",
+    map_method: Annotated[str, typer.Option("--map", help="Two-dimensional map by umap, or by pca.")] = "umap",
+    engine: Engine = "auto",
+    workers: Workers = None,
+    seed: Annotated[int, typer.Option(min=0)] = 42,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Embed a corpus, set near-duplicates apart, cluster it, describe the clusters and lay out a map."""
+    from training.sampling.prepare import Preparation
+    from training.sampling.prepare import prepare as run
 
-    strategy: str | None
-    clip: float | None
-    alpha: float | None
-    order: str | None
-    draws: int | None
-    tokens: int | None
-    token_column: str | None
-    tokenizer: str | None
-    characters_per_token: float | None
-    seed: int | None
+    asked: dict[str, Any] = {"text_column": text_column, "id_column": id_column, "embedder": embedder, "map": map_method}
+    asked |= {"clusters": clusters, "duplicates": duplicates, "iterations": iterations, "clustering": clustering}
+    where: dict[str, Any] = {"engine": engine, "workers": workers, "device": device}
+    found = run(source, out, Preparation(**asked, seed=seed), **where)
+    if found:  # torchrun's other ranks have nothing to tell
+        emit(found, as_json=as_json, text=_prepared_text(found, out))
 
-    def rule(self) -> tuple[Strategy, Budget, TokenCount]:
-        """What they mean; a clip without effect is told on standard error."""
-        from training.sampling.lengths import CHARACTERS_PER_TOKEN, TokenCount
-        from training.sampling.strategies import Budget, Strategy
 
-        strategy = Strategy.named(
-            self.strategy or "clusterclip", clip=self.clip, alpha=self.alpha, order=self.order or "iid"
-        )
-        if self.clip is not None and strategy.clip != self.clip:
-            typer.echo(f"interp: strategy '{strategy.kind}' has no clip, so --clip {self.clip:g} does nothing", err=True)
-        count = TokenCount(self.token_column, self.tokenizer, self.characters_per_token or CHARACTERS_PER_TOKEN)
-        return strategy, Budget.of(self.draws, self.tokens), count
+@app.command()
+def choose(
+    run: RunFolder,
+    clusters: Annotated[str, typer.Option(help="Numbers of clusters to try, commas between.")] = "10,20,50,100,200",
+    sample: Annotated[int, typer.Option(min=1, help="Documents whose silhouette is measured.")] = 2_000,
+    seed: Annotated[int, typer.Option(min=0)] = 42,
+    as_json: AsJson = False,
+) -> None:
+    """Help with the number of clusters: a prepared corpus clustered with each, near-duplicates left out."""
+    from training.sampling.choose_k import compare_k
+    from training.sampling.folder import SamplingRun
+    from training.sampling.kmeans import KMeansOptions
+    from training.sampling.sampler import drawable
+    from training.sampling.vectors import Subset
 
-    def schedule(self, run: SamplingRun, plan: Path | None) -> Schedule:
-        """The schedule over a run. Raises UserError if options are given beside a schedule's file."""
-        from training.sampling.schedule import Schedule
-
-        if plan is None:
-            strategy, budget, count = self.rule()
-            return Schedule.of_run(run, strategy, budget, seed=self.seed or 0, tokens=count)
-        given = [f"--{name.replace('_', '-')}" for name, value in self._asdict().items() if value is not None]
-        if given:
-            raise UserError(f"{', '.join(given)} beside --schedule {plan}; accepted is either the file or the options")
-        return Schedule.read(plan)
+    corpus = SamplingRun.open(run)
+    vectors = Subset(corpus.embeddings, drawable(corpus) >= 0)
+    found = compare_k(vectors, numbers(clusters), KMeansOptions(seed=seed), sample=sample)
+    emit(
+        {"tried": found.to_dict("records")}, as_json=as_json, text=found.to_string(index=False, float_format="{:.4f}".format)
+    )
 
 
 @app.command()
@@ -105,7 +122,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Expected draws of every cluster, and when each is knocked out; draws nothing (arXiv 2402.14526)."""
-    asked = _Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
+    asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
     schedule = _planned(asked, run, sizes, lengths)
     if out:
         schedule.write(out)
@@ -144,7 +161,7 @@ def draw(
 
     from training.sampling.folder import SamplingRun
 
-    asked = _Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
+    asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
     corpus = SamplingRun.open(run)
     planned = asked.schedule(corpus, schedule)
     sampler, began = planned.sampler(corpus), time.perf_counter()
@@ -189,7 +206,7 @@ def export_corpus(
     from training.sampling.export import export
     from training.sampling.folder import SamplingRun
 
-    asked = _Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
+    asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
     corpus = SamplingRun.open(run)
     planned = asked.schedule(corpus, schedule)
     began = time.perf_counter()
@@ -199,7 +216,37 @@ def export_corpus(
     emit(result, as_json=as_json, text=text)
 
 
-def _planned(asked: _Asked, run: Path | None, sizes: str | None, lengths: str | None) -> Schedule:
+@app.command("assign")
+def assign_new(
+    run: RunFolder,
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Run folder of the new documents; a run that is there goes on.")],
+    text_column: TextColumn = "text",
+    id_column: IdColumn = "id",
+    engine: Engine = "auto",
+    workers: Workers = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Assign new documents to the clusters of a prepared corpus, embedded as those were."""
+    from training.sampling.folder import SamplingRun
+    from training.sampling.newcomers import assign_corpus
+
+    asked: dict[str, Any] = {"text_column": text_column, "id_column": id_column, "engine": engine, "workers": workers}
+    found = assign_corpus(SamplingRun.open(run), source, out, device=device, **asked)
+    if found:
+        told = f"{found['documents']:,} documents, {found['set_aside']:,} rows set aside, mean similarity"
+        emit(found, as_json=as_json, text=f"{out / 'assignments.parquet'}: {told} {found['similarity']:.3f}")
+
+
+def _prepared_text(found: dict[str, Any], out: Path) -> str:
+    return (
+        f"{out}: {found['documents']:,} documents in {found['clusters']} clusters, {found['duplicates']:,} near-duplicates, "
+        f"{found['set_aside']:,} rows set aside, inertia {found['inertia']:.4f}"
+    )
+
+
+def _planned(asked: Asked, run: Path | None, sizes: str | None, lengths: str | None) -> Schedule:
     """Schedule over a run, or over sizes alone. Raises UserError for both or neither."""
     from training.sampling.schedule import Schedule
 
