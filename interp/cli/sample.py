@@ -127,6 +127,7 @@ def plan(
     if out:
         schedule.write(out)
     foreseen = schedule.expected()
+    _tell_shortage(schedule, foreseen)
     result = {
         "expected": foreseen.counts.tolist(),
         "clipped": foreseen.clipped,
@@ -164,6 +165,7 @@ def draw(
     asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
     corpus = SamplingRun.open(run)
     planned = asked.schedule(corpus, schedule)
+    _tell_shortage(planned, planned.expected())
     sampler, began = planned.sampler(corpus), time.perf_counter()
     drawn = np.zeros(len(corpus), np.int64)
     for block in sampler.blocks():
@@ -209,6 +211,7 @@ def export_corpus(
     asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
     corpus = SamplingRun.open(run)
     planned = asked.schedule(corpus, schedule)
+    _tell_shortage(planned, planned.expected())
     began = time.perf_counter()
     done = export(corpus, planned.sampler(corpus), out)
     result = {"out": str(out), **done._asdict(), "seconds": round(time.perf_counter() - began, 3), **_told(planned)}
@@ -261,6 +264,14 @@ def _planned(asked: Asked, run: Path | None, sizes: str | None, lengths: str | N
     if means is not None and len(means) != len(counts):
         raise UserError(f"--lengths has {len(means)} numbers for the {len(counts)} of --sizes; accepted is one a cluster")
     return Schedule(strategy, budget, counts, asked.seed or 0, None, means and tuple(map(float, means)), count)
+
+
+def _tell_shortage(schedule: Schedule, foreseen: Expectation) -> None:
+    """Say on standard error if the clips allow less than the budget."""
+    if len(foreseen.clipped) == sum(size > 0 for size in schedule.sizes):
+        asked, unit = schedule.budget.amount, schedule.budget.unit
+        told = f"all clusters are knocked out after {foreseen.draws:,.0f} draws, within the {asked:,} {unit} asked for"
+        typer.echo(f"interp: {told}; whatever the strategy, each is passed {schedule.strategy.clip:g} times", err=True)
 
 
 def _told(schedule: Schedule) -> dict[str, Any]:

@@ -49,6 +49,14 @@ def test_draws_are_what_was_planned(kind: str, run: str, capsys: pytest.CaptureF
     }
 
 
+def test_a_budget_beyond_the_clips_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, "sample", "plan", "--sizes", "5,1,3", "--draws", "27", "--clip", "2", "--json")
+    assert code == 0 and json.loads(out)["expected"] == pytest.approx([10, 2, 6])
+    assert "all clusters are knocked out after 18 draws, within the 27 draws asked for" in err
+    code, out, err = call(capsys, "sample", "plan", "--sizes", "5,1,3", "--draws", "17", "--clip", "2", "--json")
+    assert code == 0 and json.loads(out)["clipped"] == [1, 2] and not err
+
+
 def test_no_budget_is_more_than_the_clips_allow(run: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = asked(capsys, "draw", run, "--clip", "2", "--draws", "1000")
     assert found["counts"] == [2 * size for size in SIZES] and found["clipped"] == [0, 1, 2, 3, 4]

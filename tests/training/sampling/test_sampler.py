@@ -90,7 +90,9 @@ def test_an_endless_clip_draws_what_uniform_draws(corpus: tuple[np.ndarray, np.n
     assert list(loose) == list(ClusterSampler(clusters, Strategy.named("uniform"), Budget(5000), seed=3))
 
 
-def test_draws_in_turns_stay_within_one_of_their_share_all_along() -> None:
+@pytest.mark.parametrize("block", [7, 65_536])
+def test_draws_in_turns_stay_within_one_of_their_share_all_along(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", block)
     sizes = np.array([1000, 3, 3, 3, 3, 250])
     clusters = np.repeat(np.arange(6), sizes)
     strategy = Strategy.named("temperature", alpha=1, order="round_robin")
