@@ -1,9 +1,10 @@
 """A step of spherical k-means against the matrix product it cannot do without, and against scikit-learn and faiss.
 
-A step is `lloyd_step`: all similarities, the nearest centroid of every vector, the new centroids. Its floor is one
-torch.mm of the vectors and the centroids, the faster of one call with a ready output and calls of 8,192 rows. The peers'
+The first step knows nothing: all similarities, the nearest centroid of every vector, the new centroids. Its floor is one
+torch.mm of the vectors and the centroids, the faster of one call with a ready output and calls of 8,192 rows. Later steps
+compare with the centroids that moved, so the mean of a fit's first steps stands beside the first one. The peers'
 iteration is the difference of two fits from the same initial centroids, divided by that of the iterations they report;
-they cluster the same vectors by Euclidean distance (scikit-learn) or by cosine (faiss).
+they cluster the same vectors by Euclidean distance (scikit-learn) or by cosine (faiss), and all iterations cost them alike.
 
 Memory is the largest resident size of this process after clustering few and then many vectors that are made as they are
 read and kept nowhere, initial centroids and the final assignment included.
@@ -24,13 +25,15 @@ from torch.nn.functional import normalize
 
 from benchmarks.harness import arguments, publish, seconds_in_turn
 from training.sampling.assign import assigned_blocks
-from training.sampling.kmeans import KMeansOptions, initial_centroids, lloyd_step, spherical_kmeans
+from training.sampling.kmeans import KMeansOptions, Lloyd, initial_centroids, spherical_kmeans
 from training.sampling.nearest import search_on
 from training.sampling.vectors import Matrix, Numbers
 
 SEED = 1
 FEW, MORE = 1, 4
 """Iterations of the peers' two fits."""
+STEPS = 20
+"""Our steps that the mean is of."""
 _TILE = 8192
 
 
@@ -165,35 +168,46 @@ def measure(size: Size) -> dict[str, Any]:
     centroids = initial_centroids(Matrix(matrix), size.clusters, SEED)
     peers = [peer(matrix.numpy(), centroids.numpy()) for peer in (scikit_learn, faiss)]
     with search_on(matrix.device) as search:
+
+        def fit(steps: int) -> None:
+            lloyd = Lloyd(Matrix(matrix), centroids, search)
+            for _ in range(steps):
+                lloyd.step()
+
         taken = seconds_in_turn(
-            lambda: lloyd_step(Matrix(matrix), centroids, search),
+            lambda: fit(1),
+            lambda: fit(STEPS),
             *products(matrix, centroids),
             *(work for peer in peers for work in peer.works()),
             repeats=size.repeats,
         )
-    step, floor = taken[0], min(taken[1:3])
-    sklearn_seconds, faiss_seconds = peers[0].iteration_seconds(*taken[3:5]), peers[1].iteration_seconds(*taken[5:7])
+    first, mean, floor = taken[0], taken[1] / STEPS, min(taken[2:4])
+    sklearn_seconds, faiss_seconds = peers[0].iteration_seconds(*taken[4:6]), peers[1].iteration_seconds(*taken[6:8])
     return {
         "vectors": size.rows,
         "dimensions": size.width,
         "clusters": size.clusters,
-        "step_seconds": step,
+        "first_step_seconds": first,
+        f"mean_of_{STEPS}_steps_seconds": mean,
         "matrix_product_seconds": floor,
         "matrix_product_gflops": 2 * matrix.numel() * size.clusters / floor / 1e9,
-        "share_of_matrix_product": floor / step,
+        "first_step_share_of_matrix_product": floor / first,
         "scikit_learn_iteration_seconds": sklearn_seconds,
-        "times_scikit_learn": sklearn_seconds / step,
+        "times_scikit_learn": sklearn_seconds / mean,
+        "first_step_times_scikit_learn": sklearn_seconds / first,
         "faiss_iteration_seconds": faiss_seconds,
-        "times_faiss": faiss_seconds / step,
+        "times_faiss": faiss_seconds / mean,
         "few_streamed": size.few_streamed,
         "many_streamed": size.many_streamed,
         "peak_memory_of_few_gb": few,
         "peak_memory_of_many_gb": many,
         "memory_of_few_over_many": few / many,
-        "target": {"share_of_matrix_product": 0.85, "times_scikit_learn": 1.2, "memory_of_few_over_many": 0.95},
+        "target": {"first_step_share_of_matrix_product": 0.85, "times_scikit_learn": 1.2, "memory_of_few_over_many": 0.95},
         "note": (
-            "A step of spherical k-means on vectors in memory, float32; its floor is the same matrix product alone, "
-            "by torch.mm. Streamed vectors are made as they are read and never held; all of them would take "
+            "Spherical k-means on vectors in memory, float32. The first step's floor is the same matrix product alone, by "
+            f"torch.mm; times the peers is their iteration over the mean of our first {STEPS} steps, of which the later "
+            "ones leave out centroids that stand still. Streamed vectors are made as they are read and never held; all of "
+            "them would take "
             f"{size.many_streamed * size.width * 4 / 1e9:.2g} GB."
         ),
     }
@@ -202,7 +216,7 @@ def measure(size: Size) -> dict[str, Any]:
 def main() -> None:
     """Measure and write the result."""
     given = arguments(__doc__).parse_args()
-    size = Size(20_000, 64, 200, 70_000, 200_000, 2) if given.quick else Size(200_000, 384, 2000, 131_072, 1_000_000, 5)
+    size = Size(20_000, 64, 200, 70_000, 200_000, 2) if given.quick else Size(200_000, 384, 2000, 262_144, 1_000_000, 5)
     publish("kmeans", measure(size), quick=given.quick, seed=SEED)
 
 

@@ -77,7 +77,8 @@ def silhouettes(
     sizes = torch.zeros(len(centroids), dtype=torch.int64)
     with search_on(torch.device("cpu")) as search:
         for block in slabs(vectors):
-            search.add(block, search.nearest(block, centroids).label, sums, sizes)
+            label = search.nearest(block, centroids).label
+            search.move(block, torch.full_like(label, -1), label, sums, sizes)
         rows = vectors.rows(numbers)
         own = search.nearest(rows, centroids).label
     return _silhouettes(rows.double(), own, sums, sizes)

@@ -22,7 +22,7 @@ from torch import Tensor
 from interp.runs.errors import UserError
 from interp.runs.estimate import Estimate
 from interp.runs.progress import Progress
-from training.sampling.nearest import Search, search_on
+from training.sampling.nearest import Search, Standing, search_on
 from training.sampling.vectors import MEMORY, Matrix, Subset, Vectors, check_length, in_memory, slabs
 
 Engine = Literal["torch", "faiss"]
@@ -112,46 +112,60 @@ def initial_centroids(vectors: Vectors, clusters: int, seed: int) -> Float[Tenso
     return chosen
 
 
-class Step(NamedTuple):
-    """What one pass over the vectors finds."""
+class Lloyd:
+    """Lloyd's steps on some vectors. Beside the vectors it keeps 16 bytes a row: where each stood at the last step."""
 
-    distance: float
-    """Mean of 1 - x.c, before the centroids move."""
-    sizes: Int[Tensor, " cluster"]
-    centroids: Float[Tensor, "cluster d"]
-    """Where they move to."""
+    def __init__(self, vectors: Vectors, centroids: Float[Tensor, "cluster d"], search: Search) -> None:
+        self._vectors, self._search = vectors, search
+        self._standing = Standing.unknown(len(vectors), centroids.device)
+        self._sums = torch.zeros(centroids.shape, dtype=torch.float64, device=centroids.device)
+        self.centroids = centroids
+        """Where the next step finds them."""
+        self.sizes = torch.zeros(len(centroids), dtype=torch.int64, device=centroids.device)
+        """Rows of each cluster at the last step."""
+        self._moved: Tensor | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last step moved nothing; every further one would be the same."""
+        return self._moved is not None and len(self._moved) == 0
+
+    def step(self) -> float:
+        """Assign every vector to its nearest centroid, then put each centroid in the direction of its members' mean.
+
+        Returns the mean of 1 - x.c before the centroids move.
+        """
+        first, similarity = 0, 0.0
+        for block in slabs(self._vectors):
+            standing = self._standing.part(first, len(block))
+            before = standing.label.clone()
+            self._search.renew(block, standing, self.centroids, self._moved)
+            self._search.move(block, before, standing.label, self._sums, self.sizes)
+            first, similarity = first + len(block), similarity + float(standing.similarity.sum(dtype=torch.float64))
+        self._sums[self.sizes == 0] = 0  # not quite, after what came and went
+        length = torch.linalg.vector_norm(self._sums, dim=1, keepdim=True)
+        centroids = torch.where(length > 0, self._sums / length, self.centroids.double()).float()
+        self._moved = (centroids != self.centroids).any(1).nonzero()[:, 0]
+        self.centroids = centroids
+        return 1 - similarity / first
 
 
-def lloyd_step(vectors: Vectors, centroids: Float[Tensor, "cluster d"], search: Search) -> Step:
-    """Assign every vector to its nearest centroid and each centroid to the direction of its members' mean."""
-    sums = torch.zeros(centroids.shape, dtype=torch.float64, device=centroids.device)
-    sizes = torch.zeros(len(centroids), dtype=torch.int64, device=centroids.device)
-    similarity = 0.0
-    for block in slabs(vectors):
-        label, best = search.nearest(block, centroids)
-        search.add(block, label, sums, sizes)
-        similarity += float(best.sum(dtype=torch.float64))
-    length = torch.linalg.vector_norm(sums, dim=1, keepdim=True)
-    moved = torch.where(length > 0, sums / length, centroids.double())
-    return Step(1 - similarity / len(vectors), sizes, moved.float())
-
-
-def _lloyd(vectors: Vectors, centroids: Tensor, options: KMeansOptions, progress: bool) -> KMeans:
+def _lloyd(vectors: Vectors, start: Tensor, options: KMeansOptions, progress: bool) -> KMeans:
     history: list[float] = []
     estimate = Estimate(options.iterations)
     bar = Progress(options.iterations, unit="steps", label="k-means, at most", enabled=progress)
-    with search_on(centroids.device) as search, bar:
+    with search_on(start.device) as search, bar:
+        lloyd = Lloyd(vectors, start, search)
         for number in range(options.iterations):
-            step = lloyd_step(vectors, centroids, search)
-            if not history or step.distance < min(history):
-                best, sizes, since = centroids, step.sizes, number
-            history.append(step.distance)
-            bar.advance(1, f"mean distance {step.distance:.5f}")
+            centroids, distance = lloyd.centroids, lloyd.step()
+            if not history or distance < min(history):
+                best, sizes, since = centroids, lloyd.sizes.clone(), number
+            history.append(distance)
+            bar.advance(1, f"mean distance {distance:.5f}")
             if sentence := estimate.after_step():
                 bar.say(sentence)
-            if torch.equal(step.centroids, centroids) or number - since >= options.patience:
+            if lloyd.settled or number - since >= options.patience:
                 break
-            centroids = step.centroids
     return _numbered(best, sizes, history)
 
 
@@ -175,5 +189,6 @@ def _faiss(vectors: Vectors, centroids: Tensor, options: KMeansOptions) -> KMean
     trained.train(vectors.matrix.numpy(), init_centroids=centroids.numpy())
     placed = torch.from_numpy(trained.centroids)
     with search_on(_CPU) as search:
-        step = lloyd_step(vectors, placed, search)
-    return _numbered(placed, step.sizes, [step.distance])
+        lloyd = Lloyd(vectors, placed, search)
+        distance = lloyd.step()
+    return _numbered(placed, lloyd.sizes, [distance])

@@ -12,7 +12,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from interp.runs.errors import UserError
 from tests.training.sampling.planted import planted
 from training.sampling import kmeans
-from training.sampling.kmeans import KMeansOptions, initial_centroids, lloyd_step, spherical_kmeans
+from training.sampling.kmeans import KMeansOptions, Lloyd, initial_centroids, spherical_kmeans
 from training.sampling.nearest import search_on
 from training.sampling.vectors import Matrix, Subset
 
@@ -46,11 +46,14 @@ def by_definition(vectors: np.ndarray, centroids: np.ndarray, steps: int) -> tup
 
 
 def test_steps_are_those_of_the_definition() -> None:
-    found = cluster(VECTORS, 12, iterations=6, seed=3)
-    start = initial_centroids(Matrix(VECTORS), 12, 3)
-    _, history = by_definition(VECTORS.double().numpy(), start.double().numpy(), 6)
-    np.testing.assert_allclose(found.history, history[: len(found.history)], atol=1e-6)
-    before_last, _ = by_definition(VECTORS.double().numpy(), start.double().numpy(), len(found.history) - 1)
+    """Until nothing moves: in the later steps only some centroids do, and only those are compared with."""
+    vectors, _ = planted([50] * 16, width=12, noise=0.3)
+    found = cluster(vectors, 40, seed=3)
+    start = initial_centroids(Matrix(vectors), 40, 3)
+    _, history = by_definition(vectors.double().numpy(), start.double().numpy(), len(found.history))
+    assert len(history) > 8
+    np.testing.assert_allclose(found.history, history, atol=1e-6)
+    before_last, _ = by_definition(vectors.double().numpy(), start.double().numpy(), len(found.history) - 1)
     as_sets = [{tuple(np.round(row, 4)) for row in rows} for rows in (found.centroids.double().numpy(), before_last)]
     assert as_sets[0] == as_sets[1]
 
@@ -79,18 +82,35 @@ def test_an_empty_cluster_keeps_its_centroid() -> None:
     centroids = torch.stack([VECTORS[0], VECTORS[1], -VECTORS.mean(0) / VECTORS.mean(0).norm()])
     away = VECTORS[(VECTORS @ centroids.T).argmax(1) < 2]
     with search_on(CPU) as search:
-        step = lloyd_step(Matrix(away), centroids, search)
-    assert step.sizes[2] == 0 and torch.equal(step.centroids[2], centroids[2])
-    assert not torch.equal(step.centroids[0], centroids[0])
+        lloyd = Lloyd(Matrix(away), centroids, search)
+        lloyd.step()
+    assert lloyd.sizes[2] == 0 and torch.equal(lloyd.centroids[2], centroids[2])
+    assert not torch.equal(lloyd.centroids[0], centroids[0])
+
+
+def test_a_cluster_that_has_lost_its_rows_keeps_its_centroid() -> None:
+    """The sums of what came and went are not quite nothing; no direction must come of that."""
+    angles = torch.tensor([0.0, 0.4, 0.8, 1.0])
+    vectors = torch.stack([angles.cos(), angles.sin()], dim=1)
+    with search_on(CPU) as search:
+        lloyd = Lloyd(Matrix(vectors), vectors[[0, 1, 3]], search)
+        lloyd.step()
+        kept = lloyd.centroids[1].clone()
+        lloyd.centroids = torch.stack([vectors[1], kept, vectors[2]])  # both neighbours take what it had
+        lloyd._moved = torch.tensor([0, 2])
+        lloyd.step()
+    assert lloyd.sizes.tolist() == [2, 0, 2] and torch.equal(lloyd.centroids[1], kept)
+    torch.testing.assert_close(torch.linalg.vector_norm(lloyd.centroids, dim=1), torch.ones(3))
 
 
 def test_the_best_centroids_are_returned_and_patience_ends_a_run_without_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     distances = iter([0.5, 0.3, 0.4, 0.35, 0.31, 0.2])
 
-    def step(vectors: object, centroids: torch.Tensor, search: object) -> kmeans.Step:
-        return kmeans.Step(next(distances), torch.tensor([3, 2]), centroids + 1)
+    def step(self: Lloyd) -> float:
+        self.centroids, self.sizes = self.centroids + 1, torch.tensor([3, 2])
+        return next(distances)
 
-    monkeypatch.setattr(kmeans, "lloyd_step", step)
+    monkeypatch.setattr(Lloyd, "step", step)
     found = cluster(VECTORS, 2, patience=3)
     assert found.history == [0.5, 0.3, 0.4, 0.35, 0.31] and found.inertia == 0.3
     assert torch.equal(found.centroids, initial_centroids(Matrix(VECTORS), 2, 42) + 1)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tests.training.sampling.planted import planted
-from training.sampling.nearest import Search, _OnCores, _OnDevice, search_on
+from training.sampling import nearest
+from training.sampling.nearest import Search, Standing, _OnCores, _OnDevice, search_on
 
 ROWS, _ = planted([400, 300, 200], width=16, noise=0.3)
 TARGETS, _ = planted([4, 3], width=16, seed=5)
@@ -41,23 +42,57 @@ def test_one_target_has_no_second(search: Search) -> None:
     torch.testing.assert_close(two.similarity, ROWS @ TARGETS[0])
 
 
-def test_sums_and_counts_are_added_to(search: Search) -> None:
-    label = torch.arange(len(ROWS)) % 5  # targets 5 and 6 get nothing
+def test_rows_come_to_sums_and_go_from_them(search: Search) -> None:
+    nowhere = torch.full((len(ROWS),), -1)
+    before, after = torch.arange(len(ROWS)) % 5, torch.arange(len(ROWS)) % 3  # targets 5 and 6 get nothing
     sums, counts = torch.ones(7, 16, dtype=torch.float64), torch.full((7,), 2)
-    search.add(ROWS, label, sums, counts)
-    expected = torch.stack([ROWS[label == target].double().sum(0) + 1 for target in range(7)])
-    torch.testing.assert_close(sums, expected, atol=1e-12, rtol=0)
-    assert counts.tolist() == [182] * 5 + [2, 2]
+    for old, new in ((nowhere, before), (before, after)):
+        search.move(ROWS, old, new, sums, counts)
+        expected = torch.stack([ROWS[new == target].double().sum(0) + 1 for target in range(7)])
+        torch.testing.assert_close(sums, expected, atol=1e-12, rtol=0)
+        assert counts.tolist() == [2 + int((new == target).sum()) for target in range(7)]
+
+
+def test_what_is_known_is_renewed_as_if_all_were_compared(search: Search) -> None:
+    """Over many small movements, of one target up to all of them."""
+    generator = torch.Generator().manual_seed(0)
+    standing, targets = Standing.unknown(len(ROWS), torch.device("cpu")), TARGETS.clone()
+    search.renew(ROWS, standing, targets, None)
+    for turn in range(40):
+        moved = torch.randperm(7, generator=generator)[: turn % 7 + 1].sort().values
+        step = torch.randn(len(moved), 16, generator=generator) * (0.02 if turn % 2 else 0.2)
+        targets[moved] = torch.nn.functional.normalize(targets[moved] + step, dim=1)
+        search.renew(ROWS, standing, targets, moved)
+        values, indices = (ROWS @ targets.T).sort(dim=1, descending=True)
+        torch.testing.assert_close(standing.similarity, values[:, 0], atol=1e-6, rtol=0)
+        assert (standing.label == indices[:, 0])[values[:, 0] - values[:, 1] > 2e-6].all()
+        assert (standing.rival >= values[:, 1] - 1e-6).all()
+
+
+def test_few_rows_are_compared_with_targets_that_stand_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the bound would be right, and of no use."""
+    doubtful = []
+    renewed = nearest._renew
+    monkeypatch.setattr(nearest, "_renew", lambda *known: doubtful.append(renewed(*known)) or doubtful[-1])
+    targets, standing = TARGETS.clone(), Standing.unknown(len(ROWS), torch.device("cpu"))
+    with _OnCores(2) as search:
+        search.renew(ROWS, standing, targets, None)
+        assert not doubtful
+        targets[2:5] = torch.nn.functional.normalize(targets[2:5] + 0.01, dim=1)
+        search.renew(ROWS, standing, targets, torch.tensor([2, 3, 4]))
+    assert 0 < sum(map(len, doubtful)) < 0.05 * len(ROWS)
 
 
 def test_the_number_of_cores_changes_no_bit() -> None:
     results = []
     for cores in (1, 2, 5):
         sums, counts = torch.zeros(7, 16, dtype=torch.float64), torch.zeros(7, dtype=torch.int64)
+        standing = Standing.unknown(len(ROWS), torch.device("cpu"))
         with _OnCores(cores) as search:
-            found = search.two_nearest(ROWS, TARGETS)
-            search.add(ROWS, found.label, sums, counts)
-        results.append((*found, sums, counts))
+            search.renew(ROWS, standing, TARGETS, None)
+            search.renew(ROWS, standing, TARGETS.roll(1, 0), torch.arange(6))
+            search.move(ROWS, torch.full((len(ROWS),), -1), standing.label, sums, counts)
+            results.append((*search.two_nearest(ROWS, TARGETS), *standing, sums, counts))
     for other in results[1:]:
         assert all(torch.equal(mine, theirs) for mine, theirs in zip(results[0], other, strict=True))
 
