@@ -27,8 +27,10 @@ from jaxtyping import Float, Int
 from numba import njit
 from torch import Tensor
 
-_CACHED = 1 << 20
-"""Similarities a block on CPU, 4 MB."""
+_CACHED = 1 << 21
+"""Similarities a block on CPU, 8 MB."""
+_MOST_ROWS = 4096
+"""Rows of a block, however few the targets: there must be blocks for all cores."""
 _ON_DEVICE = 1 << 28
 """Similarities at once elsewhere, 1 GB."""
 _MOST_MOVED = 0.9
@@ -153,6 +155,8 @@ class _OnCores(Search):
         return found if len(targets) > 1 else _alone(Nearest(found.label, found.similarity))
 
     def renew(self, rows: Tensor, standing: Standing, targets: Tensor, moved: Tensor | None) -> None:
+        if moved is not None and len(moved) == 0:
+            return
         if moved is None or len(moved) > _MOST_MOVED * len(targets):
             self._each_block(rows, targets, lambda block, found: _settle(found, *_arrays(standing, block)))
             return
@@ -175,7 +179,7 @@ class _OnCores(Search):
         list(self._pool.map(lambda turn: _move_rows(arrays, turn, self._threads), range(self._threads)))
 
     def _each_block(self, rows: Tensor, targets: Tensor, visit: Callable[[slice, np.ndarray], None]) -> None:
-        size = max(_CACHED // len(targets), 64)
+        size = min(max(_CACHED // len(targets), 64), _MOST_ROWS)
 
         def product(first: int) -> None:
             block = slice(first, min(first + size, len(rows)))

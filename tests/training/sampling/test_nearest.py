@@ -69,6 +69,14 @@ def test_what_is_known_is_renewed_as_if_all_were_compared(search: Search) -> Non
         assert (standing.rival >= values[:, 1] - 1e-6).all()
 
 
+def test_nothing_is_renewed_where_nothing_moved(search: Search) -> None:
+    standing = Standing.unknown(len(ROWS), torch.device("cpu"))
+    search.renew(ROWS, standing, TARGETS, None)
+    before = [part.clone() for part in standing]
+    search.renew(ROWS, standing, TARGETS, torch.tensor([], dtype=torch.int64))
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(before, standing, strict=True))
+
+
 def test_few_rows_are_compared_with_targets_that_stand_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the bound would be right, and of no use."""
     doubtful = []
