@@ -3,7 +3,8 @@
 Without it a model of this size and so few tokens forms no induction head: after 3.3 million tokens of text, worlds and
 demonstrations a random sequence cost as much the second time as the first. Tokens are as frequent as in real text, and
 lists of two as frequent as lists of forty: frequent tokens and short lists are learnt first and carry the rest along
-(repetition speeds up the emergence of sparse attention: Zucchet et al. 2025).
+(repetition speeds up the emergence of sparse attention: Zucchet et al. 2025, arXiv
+2505.17863).
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ def _measure(readout: Readout, task: Task, shots: int, count: int, seed: int) ->
     labels = label_tokens(task, tokenizer)
     asked = prompts(task, shots, count, seed, end=labels.end)
     said = _greedy(readout, [tokenizer(prompt.text).input_ids for prompt in asked])
-    has_format = [task.is_format(tokenizer.decode([token]).strip()) for token in said]
+    beginnings = set(labels.ids.values())  # a label of several tokens has begun
+    has_format = [token in beginnings or task.is_format(tokenizer.decode([token]).strip()) for token in said]
     right = [token == labels.ids[prompt.label] for token, prompt in zip(said, asked, strict=True)]
     hits = {
         "format": has_format,

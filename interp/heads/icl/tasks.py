@@ -136,9 +136,9 @@ class LabelTokens(NamedTuple):
 
 def label_tokens(task: Task, tokenizer: Any) -> LabelTokens:
     """The token that stands for each label after the prompt's end; the first one where a label has several."""
-    after_blank = {label: tokenizer(f" {label}", add_special_tokens=False).input_ids for label in task.pairs}
-    if all(len(tokens) == 1 for tokens in after_blank.values()):
-        return LabelTokens(":", {label: tokens[0] for label, tokens in after_blank.items()})
+    first = {label: tokenizer(f" {label}", add_special_tokens=False).input_ids[0] for label in task.pairs}
+    if len(set(first.values())) == len(first) and all(tokenizer.decode([token]).strip() for token in first.values()):
+        return LabelTokens(":", first)
     return LabelTokens(": ", {label: _without_blank(label, tokenizer) for label in task.pairs})
 
 

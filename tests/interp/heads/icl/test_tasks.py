@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from interp.heads.icl.tasks import KINDS, label_tokens, prompts, tasks
@@ -73,3 +73,20 @@ def test_one_token_after_the_prompt_is_the_label(apart: bool) -> None:
         for prompt in prompts(task, 2, 20, 0, end=end):
             whole = prompt.text + (prompt.label if end == ": " else f" {prompt.label}")
             assert tokenizer(whole).input_ids == [*tokenizer(prompt.text).input_ids, labels.ids[prompt.label]]
+
+
+def test_a_label_of_several_tokens_is_asked_for_by_its_first_one() -> None:
+    """The blank belongs to the token, as it does for the other label; only a first token that is a bare blank does not do."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    core.train_from_iterator(
+        ["true false"] * 8 + [" true f"] * 9,  # " true" and " f" are merged, " false" is not
+        trainers.BpeTrainer(vocab_size=262, initial_alphabet=alphabet, show_progress=False),
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core)
+    assert len(tokenizer(" true").input_ids) == 1 < len(tokenizer(" false").input_ids)
+    labels = label_tokens(tasks()["part-whole"], tokenizer)
+    assert labels.end == ":"
+    assert [tokenizer.decode([token]) for token in labels.ids.values()] == [" true", " f"]
