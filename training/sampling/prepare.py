@@ -215,9 +215,7 @@ def _clusters(
     mean = np.divide(similarity, size, out=np.full(clusters, np.nan), where=size > 0)
     chosen = sampled(cluster, kept=kept, most=MOST, seed=seed)
     shown = examples(assignment, clusters, kept=kept, seed=seed)
-    named = {
-        kind: [ids.take(getattr(one, kind)).to_pylist() for one in shown] for kind in ("medoids", "borderline", "random")
-    }
+    named = {kind: [_named(ids, getattr(one, kind)) for one in shown] for kind in ("medoids", "borderline", "random")}
     words = pa.list_(pa.string())
     return pa.table(
         {
@@ -230,3 +228,7 @@ def _clusters(
             **{kind: pa.array(names, words) for kind, names in named.items()},
         }
     )
+
+
+def _named(ids: pa.ChunkedArray, numbers: list[int]) -> list[str]:
+    return ids.take(pa.array(numbers, pa.int64())).to_pylist()

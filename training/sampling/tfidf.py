@@ -63,8 +63,8 @@ def fit_tfidf(texts: Iterable[str], *, width: int = 128, words: int = 50_000, se
 
     Raises UserError if there are not two such words.
     """
-    from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.utils.extmath import randomized_svd
 
     vectorizer = TfidfVectorizer(min_df=2, max_features=words, **_WEIGHING)
     try:
@@ -73,7 +73,6 @@ def fit_tfidf(texts: Iterable[str], *, width: int = 128, words: int = 50_000, se
         raise UserError(_NO_WORDS) from None
     if weights.shape[1] < 2:
         raise UserError(_NO_WORDS)
-    directions = min(width, *(side - 1 for side in weights.shape))
-    svd = TruncatedSVD(directions, random_state=seed).fit(weights)
+    _, _, directions = randomized_svd(weights, min(width, *weights.shape), random_state=seed)
     names = vectorizer.get_feature_names_out().tolist()
-    return TfidfEmbedder(names, torch.from_numpy(vectorizer.idf_.copy()), torch.from_numpy(svd.components_.copy()))
+    return TfidfEmbedder(names, torch.from_numpy(vectorizer.idf_.copy()), torch.from_numpy(directions.copy()))
