@@ -23,8 +23,8 @@ from interp.corpora.rows import SetAside
 from interp.runs.atomic import replacing
 from interp.runs.parts import Parts, part_path, write_part
 
-PART_ROWS = 2048
-"""Documents of a part: what a job that goes over the corpus does over again after a kill, at most."""
+PART_ROWS = 512
+"""Documents of a part: what a job over the corpus does again after a kill, at most, and after which it shows progress."""
 OURS = ("id", "text", "characters")
 """Columns that every document has."""
 
