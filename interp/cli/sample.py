@@ -316,3 +316,27 @@ def _drawn_text(result: dict[str, Any]) -> str:
         f"{result['draws']:,} draws of {result['documents']:,} documents, none more than {result['max_repeats']} times; "
         f"{len(result['clipped'])} of {len(table)} clusters knocked out"
     )
+
+
+@app.command()
+def documentation(
+    out: Annotated[Path, typer.Argument(help="JSON lines to write.")],
+    characters: Annotated[int, typer.Option(min=1, help="At most so many, of random documents.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write Python's own documentation as a corpus: something to prepare where there is nothing else."""
+    from training.sampling.documentation import write_documentation
+
+    written = write_documentation(out, characters=characters, seed=seed)
+    text = f"{out}: {written['documents']:,} documents, {written['characters']:,} characters"
+    emit(written, as_json=as_json, text=text)
+
+
+@app.command("ship")
+def ship_run(run: RunFolder, as_json: AsJson = False) -> None:
+    """Make a prepared run the one that comes with the package, without its embeddings."""
+    from training.sampling.ship import DEMO, ship
+
+    manifest = ship(run)
+    emit(manifest, as_json=as_json, text=f"{DEMO}: {', '.join(manifest['sha256'])}")
