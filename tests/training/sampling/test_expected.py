@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.runs.errors import UserError
@@ -29,6 +29,7 @@ def test_random_and_uniform() -> None:
     assert expected(EXAMPLE, Strategy.named("uniform"), Budget(18)).counts == pytest.approx([6, 6, 6])
 
 
+@settings(deadline=None)
 @given(SIZES, CLIPS, st.integers(1, 2000), st.floats(-1, 2))
 def test_temperature_is_water_filling_of_powers(sizes: np.ndarray, clip: float, draws: int, alpha: float) -> None:
     found = expected(sizes, Strategy.named("temperature", clip=clip, alpha=alpha), Budget(draws))
@@ -38,6 +39,7 @@ def test_temperature_is_water_filling_of_powers(sizes: np.ndarray, clip: float, 
         assert found.counts == pytest.approx(np.minimum(clip * sizes, found.level * powers))
 
 
+@settings(deadline=None)
 @given(SIZES, st.integers(1, 2000))
 def test_an_endless_clip_is_uniform_and_a_clip_of_the_epochs_is_random(sizes: np.ndarray, draws: int) -> None:
     loose = expected(sizes, Strategy.named("clusterclip", clip=1e9), Budget(draws)).counts
@@ -46,6 +48,7 @@ def test_an_endless_clip_is_uniform_and_a_clip_of_the_epochs_is_random(sizes: np
     assert tight == pytest.approx(expected(sizes, Strategy.named("random"), Budget(draws)).counts)
 
 
+@settings(deadline=None, max_examples=40)
 @given(SIZES, CLIPS, st.sampled_from(KINDS))
 def test_clip_times_are_when_the_counts_get_there(sizes: np.ndarray, clip: float, kind: str) -> None:
     strategy, budget = Strategy.named(kind, clip=clip), Budget(int(2 * clip * sizes.sum()) + 1)
@@ -87,6 +90,7 @@ def test_a_budget_in_tokens_is_met_in_tokens() -> None:
     assert level.counts == pytest.approx([6, 2, 6]) and level.clipped == [1, 2]
 
 
+@settings(deadline=None)
 @given(SIZES, CLIPS, st.integers(1, 500))
 def test_a_trajectory_is_the_expectation_of_every_shorter_budget(sizes: np.ndarray, clip: float, draws: int) -> None:
     strategy = Strategy.named("clusterclip", clip=clip)
