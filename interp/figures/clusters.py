@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from interp.figures.lines import lines
-from interp.figures.theme import NEGATIVE, NEUTRAL, POSITIVE, SERIES, finish, require
+from interp.figures.theme import INK, NEGATIVE, NEUTRAL, POSITIVE, SERIES, finish, require
 
 MOST_CATEGORIES = 7
 """Categories with a colour of their own; the rest share one."""
@@ -19,12 +19,19 @@ _SCALE = ((0.0, "#2c1e64"), (0.3, "#31688e"), (0.6, "#35b779"), (1.0, "#fde725")
 
 
 def document_map(
-    frame: pd.DataFrame, *, colour: str = "cluster", labels: pd.DataFrame | None = None, title: str = "", height: int = 520
+    frame: pd.DataFrame,
+    *,
+    colour: str = "cluster",
+    labels: pd.DataFrame | None = None,
+    ink: str = INK,
+    title: str = "",
+    height: int = 520,
 ) -> go.Figure:
     """Documents at `x`, `y`, coloured by a column: `cluster`, one of numbers, or one of categories.
 
     `document` is the number that comes back with a selection. With a column `chosen` only those documents are coloured,
-    the rest is grey; with `name` they are named under the cursor. `labels` has `x`, `y`, `text`, written on the map.
+    the rest is grey; with `name` they are named under the cursor. `labels` has `x`, `y`, `text`, written on the map in the
+    colour `ink`.
     """
     frame = require(frame, "x", "y", "document", colour)
     figure, size = go.Figure(), _point_size(len(frame))
@@ -34,7 +41,7 @@ def document_map(
     for name, part, colours in _coloured(frame, colour):
         figure.add_trace(_points(part, None, size, name=name, marker=colours))
     if labels is not None:
-        figure.add_trace(_labels(require(labels, "x", "y", "text")))
+        figure.add_trace(_labels(require(labels, "x", "y", "text"), ink))
     categories = not _is_number(frame[colour]) and colour != "cluster"
     finish(figure, title=title, height=height, legend=categories)
     figure.update_xaxes(visible=False)
@@ -82,13 +89,13 @@ def _points(frame: pd.DataFrame, tint: str | None, size: float, *, name: str, ma
     )
 
 
-def _labels(frame: pd.DataFrame) -> go.Scatter:
+def _labels(frame: pd.DataFrame, ink: str) -> go.Scatter:
     return go.Scatter(
         x=frame["x"],
         y=frame["y"],
         text=frame["text"],
         mode="text",
-        textfont={"size": 12, "weight": 600, "shadow": "auto"},
+        textfont={"size": 12, "weight": 600, "shadow": "auto", "color": ink},
         hoverinfo="skip",
         showlegend=False,
         name="labels",
@@ -143,7 +150,9 @@ def repeats_by_size(frame: pd.DataFrame, *, clip: float = np.inf, title: str = "
     figure = lines(frame[frame["size"] > 0], "size", "repeats", "strategy", mode="lines+markers")
     figure.update_traces(marker={"size": 4})
     if np.isfinite(clip):
-        figure.add_hline(y=clip, line={"dash": "dot", "color": NEUTRAL, "width": 1}, annotation_text=f"clip {clip:g}")
+        figure.add_hline(y=clip, line={"dash": "dot", "color": NEUTRAL, "width": 1})
+        where = {"x": 1, "xref": "paper", "y": float(np.log10(clip)), "xanchor": "right", "yanchor": "bottom"}
+        figure.add_annotation(**where, text=f"clip {clip:g}", showarrow=False)
     finish(figure, title=title, x="documents of the cluster", y="times each is seen", legend=True, height=300)
     figure.update_layout(xaxis_type="log", yaxis_type="log")
     return figure

@@ -1,0 +1,12 @@
+"""The clusters app on a made run, for AppTest and the browser; RUN_FOLDER names it."""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[2])]
+
+from apps.clusters_panels import opening, page  # noqa: E402
+
+opening.asked_run = lambda: os.environ["RUN_FOLDER"]
+page.main()
