@@ -318,17 +318,42 @@ def _drawn_text(result: dict[str, Any]) -> str:
     )
 
 
+@app.command("compare")
+def compare_strategies(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="Run folder; what is trained there already is not trained again.")],
+    strategies: Annotated[str, typer.Option(help="Commas between.")] = "random,uniform,clusterclip,general_to_specific",
+    clip: Annotated[float, typer.Option(help="Passes over a cluster; more than --passes.")] = 4.0,
+    passes: Annotated[float, typer.Option(min=0, help="Documents drawn, over documents there are.")] = 3.0,
+    seeds: Annotated[int, typer.Option(min=2, help="Runs of each strategy.")] = 5,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train a small decoder under each strategy at equal tokens: losses of rare and common clusters, against random."""
+    from training.sampling.comparison import Comparison, against, compare
+    from training.sampling.folder import SamplingRun
+    from training.sampling.strategy_training import StrategyTraining
+
+    asked = Comparison(tuple(strategies.split(",")), clip, seeds, StrategyTraining(passes=passes))
+    table = compare(SamplingRun.open(run), out, asked, device=device)
+    means = table.pivot_table(index="strategy", columns="part", values="loss").to_string(float_format="{:.3f}".format)
+    result = {"losses": table.to_dict("records")}
+    result |= {"against_random": against(table).to_dict("records")} if "random" in set(table.strategy) else {}
+    emit(result, as_json=as_json, text=f"loss on held-out documents, nats a token\n{means}")
+
+
 @app.command()
 def documentation(
     out: Annotated[Path, typer.Argument(help="JSON lines to write.")],
     characters: Annotated[int, typer.Option(min=1, help="At most so many, of random documents.")] = 1_000_000,
+    packages: Annotated[bool, typer.Option("--packages", help="Docstrings of the installed packages too.")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Write Python's own documentation as a corpus: something to prepare where there is nothing else."""
     from training.sampling.documentation import write_documentation
 
-    written = write_documentation(out, characters=characters, seed=seed)
+    written = write_documentation(out, characters=characters, packages=packages, seed=seed)
     text = f"{out}: {written['documents']:,} documents, {written['characters']:,} characters"
     emit(written, as_json=as_json, text=text)
 

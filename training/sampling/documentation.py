@@ -1,7 +1,8 @@
 """Python's own documentation as a corpus: the docstrings of the standard library and the language reference's topics.
 
 Every Python has it (PSF licence), it is unbalanced by nature, and it is what the shipped demo run is made of
-(`interp sample documentation`). Topics are cut at their headings; a document is never cut shorter.
+(`interp sample documentation`). Topics are cut at their headings; a document is never cut shorter. The docstrings of the
+installed packages make a larger corpus of the same kind, which is read where it is installed and never shipped.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ast
 import json
 import re
 import sysconfig
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +23,7 @@ from interp.runs.errors import UserError
 
 SHORTEST = 100
 """Characters below which a docstring says too little to be a document."""
-_LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "ensurepip", "pydoc_data"}
+_LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "testing", "idlelib", "lib2to3", "ensurepip", "pydoc_data"}
 _HEADING = re.compile(r"(?m)^(?=[^\n ][^\n]*\n[=*\-~]{4,}$)")
 _KINDS = {ast.Module: "module", ast.ClassDef: "class", ast.FunctionDef: "function", ast.AsyncFunctionDef: "function"}
 
@@ -37,22 +39,20 @@ class Document(NamedTuple):
     """module, class, function or topic."""
 
 
-def documents() -> Iterator[Document]:
-    """All of them: docstrings in the order of their files, then the topics."""
-    root = Path(sysconfig.get_path("stdlib"))
-    for path in sorted(root.rglob("*.py")):
-        place = path.relative_to(root)
-        if not _LEFT_OUT.intersection(place.parts) and not place.parts[0].startswith("config-"):
-            yield from _docstrings(path, place)
+def documents(*, packages: bool = False) -> Iterator[Document]:
+    """All of them: docstrings in the order of their files, then the topics; then docstrings of the installed packages."""
+    yield from _below(Path(sysconfig.get_path("stdlib")))
     yield from _topics()
+    if packages:
+        yield from _below(Path(sysconfig.get_path("purelib")))
 
 
-def write_documentation(out: Path, *, characters: int = 1_000_000, seed: int = 0) -> dict[str, int]:
+def write_documentation(out: Path, *, characters: int = 1_000_000, packages: bool = False, seed: int = 0) -> dict[str, int]:
     """Write at most `characters` of them to `out` as JSON lines, random ones in their own order; count what was written.
 
     Raises UserError where this Python comes without its standard library's sources.
     """
-    found = list({document.id: document for document in documents()}.values())
+    found = list({document.id: document for document in documents(packages=packages)}.values())
     if not found:
         raise UserError(f"{sysconfig.get_path('stdlib')} holds no sources; accepted is a Python that comes with them")
     order = np.random.default_rng(seed).permutation(len(found))
@@ -62,10 +62,18 @@ def write_documentation(out: Path, *, characters: int = 1_000_000, seed: int = 0
     return {"documents": len(chosen), "characters": sum(len(document.text) for document in chosen)}
 
 
+def _below(root: Path) -> Iterator[Document]:
+    for path in sorted(root.rglob("*.py")):
+        place = path.relative_to(root)
+        if not _LEFT_OUT.intersection(place.parts) and not place.parts[0].startswith("config-"):
+            yield from _docstrings(path, place)
+
+
 def _docstrings(path: Path, place: Path) -> Iterator[Document]:
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError):
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError, RecursionError):
         return  # fixtures of broken sources
     module = ".".join(part for part in place.with_suffix("").parts if part != "__init__")
     for name, node in _named(tree, module):

@@ -1,0 +1,82 @@
+"""Does ClusterClip beat random sampling at this scale? Four strategies, five seeds in pairs, and a sweep over the clip.
+
+The corpus is Python's own documentation and that of the installed packages:
+
+    interp sample documentation runs/documentation.jsonl --packages --characters 15000000
+    interp sample prepare runs/documentation.jsonl --out runs/documentation --clusters 64
+
+Trained runs are kept in `runs/clusterclip` and taken up where they were left. The clip must exceed the passes: at a clip of
+2 and 3 passes every cluster is knocked out after twice its size, and ClusterClip is random sampling of two passes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.harness import arguments, publish
+from interp.runs.errors import UserError
+from training.sampling.balance import balance
+from training.sampling.comparison import Comparison, against, clipped, compare
+from training.sampling.folder import SamplingRun
+from training.sampling.strategy_training import StrategyTraining
+from training.sampling.token_corpus import token_corpus
+
+SWEEP = (6.0, 12.0)
+"""Clips beside the main one; no clip at all is `uniform`, a clip at the passes is random's draws."""
+SWEEP_SEEDS = 3
+
+
+def measure(run: SamplingRun, out: Path, main: Comparison, sweep: list[Comparison]) -> dict[str, Any]:
+    """Mean losses, differences to random with their intervals, and how many clusters are knocked out."""
+    table = compare(run, out, main)
+    corpus = token_corpus(run, out, tokens=main.training.tokens, vocab=main.training.vocab)
+    shape = balance(corpus.sizes)._asdict() | {"held_out": int(corpus.held_out.sum()), "clusters": len(corpus.sizes)}
+    return {
+        "corpus": shape,
+        "draws": main.training.budget(corpus).amount,
+        "tokens_a_document": main.training.tokens,
+        "clip": main.clip,
+        "passes": main.training.passes,
+        "seeds": main.seeds,
+        "clipped": clipped(corpus, main),
+        "losses": _means(table),
+        "against_random": against(table).to_dict("records"),
+        "sweep": [_swept(run, out, table, one, clipped(corpus, one)["clusterclip"]) for one in sweep],
+    }
+
+
+def _means(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return table.groupby(["strategy", "part"], as_index=False)[["loss", "gap"]].mean().to_dict("records")
+
+
+def _swept(run: SamplingRun, out: Path, table: pd.DataFrame, asked: Comparison, knocked_out: int) -> dict[str, Any]:
+    found = compare(run, out, asked)
+    random = table[(table.strategy == "random") & (table.seed < asked.seeds)]
+    differences = against(pd.concat([random, found])).query("part in ['q1', 'macro', 'micro']")
+    return {"clip": asked.clip, "clipped": knocked_out, "against_random": differences.to_dict("records")}
+
+
+def main() -> None:
+    """Train, measure and write the result."""
+    parser = arguments(__doc__)
+    parser.add_argument("--run", type=Path, default=Path("runs/documentation"), help="a run of `interp sample prepare`")
+    given = parser.parse_args()
+    try:
+        run = SamplingRun.open(given.run)
+    except UserError as error:
+        print(f"nothing is measured: {error}", file=sys.stderr)
+        return
+    training = StrategyTraining(layers=1, d_model=32, heads=2, vocab=512) if given.quick else StrategyTraining()
+    seeds = 2 if given.quick else 5
+    sweep = [Comparison(("clusterclip",), clip, min(SWEEP_SEEDS, seeds), training) for clip in SWEEP]
+    out = Path("runs") / ("clusterclip_quick" if given.quick else "clusterclip")
+    result = measure(run, out, Comparison(seeds=seeds, training=training), sweep)
+    publish("clusterclip", result, quick=given.quick, seed=0)
+
+
+if __name__ == "__main__":
+    main()
