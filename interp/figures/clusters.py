@@ -179,3 +179,26 @@ def coverage(frame: pd.DataFrame, *, clips: pd.DataFrame | None = None, x: str =
     finish(figure, title=title, x=f"{x} so far", y="different documents", legend=True, height=300)
     figure.update_yaxes(rangemode="tozero")
     return figure
+
+
+def differences(frame: pd.DataFrame, *, baseline: str, title: str = "", x: str = "nats a token") -> go.Figure:
+    """Mean differences to a `baseline` with their intervals: `part` on the vertical axis, `mean`, `low`, `high`.
+
+    A colour a `strategy`; left of the dashed line is better than the baseline where the measure is a loss.
+    """
+    frame = require(frame, "strategy", "part", "mean", "low", "high")
+    figure = go.Figure()
+    for colour, (name, group) in zip(SERIES * 9, frame.groupby("strategy", sort=False), strict=False):
+        reach = {"array": group["high"] - group["mean"], "arrayminus": group["mean"] - group["low"], "thickness": 1.4}
+        figure.add_trace(
+            go.Scatter(
+                x=group["mean"], y=group["part"], error_x=reach, mode="markers", name=str(name),
+                marker={"color": colour, "size": 8},
+            )
+        )  # fmt: skip
+    figure.add_vline(0, line={"dash": "dash", "color": NEUTRAL, "width": 1})
+    finish(figure, title=title, x=f"difference to {baseline} ({x})", legend=True, height=120 + 45 * frame["part"].nunique())
+    figure.update_layout(
+        scattermode="group", yaxis={"categoryorder": "array", "categoryarray": list(frame["part"].unique())[::-1]}
+    )
+    return figure
