@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -30,14 +30,19 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(script: Path, *, folder: Path = ROOT / "apps", timeout: float = 120.0) -> Iterator[Served]:
-    """Serve a Streamlit script on a free port, from a working folder. Raises TimeoutError if it does not answer in time."""
+def served(
+    script: Path, *, words: Sequence[str] = (), folder: Path = ROOT / "apps", timeout: float = 120.0
+) -> Iterator[Served]:
+    """Serve a Streamlit script on a free port, from a working folder, `words` being the script's own arguments.
+
+    Raises TimeoutError if it does not answer in time.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
     began = time.perf_counter()
-    server = subprocess.Popen([_STREAMLIT, "run", str(script.resolve()), *options], cwd=folder)
+    server = subprocess.Popen([_STREAMLIT, "run", str(script.resolve()), *options, "--", *words], cwd=folder)
     try:
         url = f"http://127.0.0.1:{port}"
         while not _answers(f"{url}/_stcore/health"):

@@ -21,7 +21,10 @@ def modules(folder: str) -> list[str]:
 @pytest.mark.parametrize(
     "code",
     [
-        *(f"import {', '.join(modules(package))}" for package in ("interp", "training", "apps/circuits_panels")),
+        *(
+            f"import {', '.join(modules(package))}"
+            for package in ("interp", "training", "apps/circuits_panels", "apps/clusters_panels")
+        ),
         "from interp.models.network import Network; from interp.othello.transformer import OthelloTransformer\n"
         "Network.from_othello(OthelloTransformer())",
     ],
