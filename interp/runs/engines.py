@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
@@ -109,7 +110,7 @@ def _inline(stage: Stage, shards: Sequence[Shard], workers: int) -> Iterator[Sha
 
 def _process(stage: Stage, shards: Sequence[Shard], workers: int) -> Iterator[Shard]:
     # Spawned, not forked: a fork of a process whose libraries have threads may hang.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_share_cores, initargs=(workers,))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin_worker, initargs=(workers,))
     try:
         running = {pool.submit(stage, shard.source, shard.target): shard for shard in shards}
         for future in as_completed(running):
@@ -122,6 +123,18 @@ def _process(stage: Stage, shards: Sequence[Shard], workers: int) -> Iterator[Sh
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker(workers: int) -> None:
+    _share_cores(workers)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever: it holds the other end of its own queue."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _share_cores(workers: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from interp.runs.atomic import write_text
@@ -12,12 +13,15 @@ from interp.runs.errors import UserError
 
 
 def upper(source: Path, target: Path) -> None:
-    """Write the capitals of `source`; a source that says `refuse` is refused, one that says `die` kills the process."""
+    """Write the capitals of `source`; `refuse` is refused, `die` kills the process, `wait` takes for ever."""
     text = source.read_text()
     if text == "refuse":
         raise UserError("one sentence")
     if text == "die":
         os._exit(9)
+    if text == "wait":
+        write_text(target.with_suffix(".waiting"), str(os.getpid()))
+        time.sleep(3600)
     write_text(target, f"{text.upper()} {os.getpid()}")
 
 
@@ -27,4 +31,4 @@ def shards_of(folder: Path) -> list[Shard]:
 
 
 if __name__ == "__main__":
-    map_shards(upper, shards_of(Path(sys.argv[1])))
+    map_shards(upper, shards_of(Path(sys.argv[1])), workers=2)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from interp.runs.engines import Engine, map_shards, pending
@@ -57,6 +60,28 @@ def test_a_pool_of_processes(folder: Path) -> None:
     (folder / "4.txt").write_text("die")
     with pytest.raises(UserError, match="a worker process was killed"):
         map_shards(upper, shards_of(folder), engine="process", workers=2)
+
+
+def appears(condition: Callable[[], bool]) -> bool:
+    """Whether something holds within two minutes."""
+    end = time.monotonic() + 120
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.2)
+    return condition()
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.txt").write_text("wait")
+    parent = subprocess.Popen([sys.executable, "-m", "tests.interp.runs.engine_stage", str(tmp_path)], cwd=ROOT)
+    waiting = [tmp_path / "out" / f"{number}.waiting" for number in range(2)]
+    started = appears(lambda: all(file.exists() for file in waiting))
+    parent.kill()
+    parent.wait()
+    assert started
+    workers = [int(file.read_text()) for file in waiting]
+    assert appears(lambda: not any(psutil.pid_exists(worker) for worker in workers))
 
 
 @pytest.mark.slow
