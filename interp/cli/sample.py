@@ -325,6 +325,7 @@ def compare_strategies(
     strategies: Annotated[str, typer.Option(help="Commas between.")] = "random,uniform,clusterclip,general_to_specific",
     clip: Annotated[float, typer.Option(help="Passes over a cluster; more than --passes.")] = 4.0,
     passes: Annotated[float, typer.Option(min=0, help="Documents drawn, over documents there are.")] = 3.0,
+    skew: Annotated[float, typer.Option(min=0, help="Thin clusters out until sizes fall as rank^-skew.")] = 0.0,
     seeds: Annotated[int, typer.Option(min=2, help="Runs of each strategy.")] = 5,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -333,8 +334,9 @@ def compare_strategies(
     from training.sampling.comparison import Comparison, against, compare
     from training.sampling.folder import SamplingRun
     from training.sampling.strategy_training import StrategyTraining
+    from training.sampling.token_corpus import CorpusOptions
 
-    asked = Comparison(tuple(strategies.split(",")), clip, seeds, StrategyTraining(passes=passes))
+    asked = Comparison(tuple(strategies.split(",")), clip, seeds, StrategyTraining(CorpusOptions(skew=skew), passes))
     table = compare(SamplingRun.open(run), out, asked, device=device)
     means = table.pivot_table(index="strategy", columns="part", values="loss").to_string(float_format="{:.3f}".format)
     result = {"losses": table.to_dict("records")}

@@ -55,7 +55,7 @@ def compare(run: SamplingRun, out: Path, settings: Comparison = Comparison(), *,
     chosen = settings.chosen()
     if (count := len(run.sizes)) < 4:
         raise UserError(f"{run.path} has {count} clusters; accepted are 4 or more, as results are told by quarters of them")
-    corpus = token_corpus(run, out, tokens=settings.training.tokens, vocab=settings.training.vocab)
+    corpus = token_corpus(run, out, settings.training.corpus)
     for seed in range(settings.seeds):
         for strategy in chosen:
             _train(corpus, settings.training, strategy, seed, _place(out, strategy, seed), device)

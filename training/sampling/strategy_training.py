@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from training.lm.model import DecoderShape, new_decoder
 from training.optimizers.split import split_optimizers
 from training.sampling.sampler import ClusterSampler
 from training.sampling.strategies import Budget, Strategy
-from training.sampling.token_corpus import TokenCorpus
+from training.sampling.token_corpus import CorpusOptions, TokenCorpus
 
 _READ = 256
 """Documents in one forward pass of a measurement."""
@@ -29,23 +29,22 @@ _READ = 256
 class StrategyTraining:
     """Settings that all strategies of a comparison share."""
 
+    corpus: CorpusOptions = field(default_factory=CorpusOptions)
     passes: float = 3.0
     """B/N: documents drawn over documents there are."""
-    tokens: int = 32
-    """Of a document; what is longer is cut off."""
     batch: int = 32
     """Documents a step."""
     layers: int = 2
     d_model: int = 128
     heads: int = 4
-    vocab: int = 2048
     muon_lr: float = 0.01
     adamw_lr: float = 1e-3
 
     @property
     def shape(self) -> DecoderShape:
         """The MLP is three times as wide as the model."""
-        return DecoderShape(self.vocab, self.layers, self.d_model, self.heads, 3 * self.d_model, self.tokens)
+        width, length = self.d_model, self.corpus.tokens
+        return DecoderShape(self.corpus.vocab, self.layers, width, self.heads, 3 * width, length)
 
     def budget(self, corpus: TokenCorpus) -> Budget:
         """Draws of every strategy: whole steps."""
@@ -67,7 +66,7 @@ class StrategyJob(Job):
                 f"clip {strategy.clip:g} allows {len(self.drawn):,} draws, fewer than the {budget.amount:,} of "
                 f"{settings.passes:g} passes; accepted is a clip above {settings.passes:g}"
             )
-        self.units_per_step = settings.batch * settings.tokens
+        self.units_per_step = settings.batch * settings.corpus.tokens
         self.module = self.model = new_decoder(settings.shape, end=corpus.end, seed=seed).train().to(device)
         rates = {"muon_lr": settings.muon_lr, "adamw_lr": settings.adamw_lr, "weight_decay": 0.01}
         self.optimizers = split_optimizers(self.model, self.model.model.layers, **rates)

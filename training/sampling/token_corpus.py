@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Int
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor
 
 from interp.runs.atomic import write_tensors
@@ -56,36 +58,62 @@ class TokenCorpus(NamedTuple):
         return chosen[place < MEASURED]
 
 
-def token_corpus(run: SamplingRun, out: Path, *, tokens: int, vocab: int) -> TokenCorpus:
-    """The first `tokens` tokens of every document of a prepared run; made and written to `out` when not there.
+@dataclass(frozen=True)
+class CorpusOptions:
+    """What becomes of a prepared corpus."""
 
-    Raises UserError for a run with a cluster too small to hold out a document of.
+    tokens: int = 128
+    """Of a document; what is longer is cut off."""
+    vocab: int = 2048
+    skew: float = 0.0
+    """Documents that can be drawn are thinned out until the size of cluster number r falls as (r + 1)^-skew. k-means makes
+    clusters of a corpus like documentation nearly alike; the large ones of the paper's kind of corpus are not."""
+
+
+def token_corpus(run: SamplingRun, out: Path, options: CorpusOptions) -> TokenCorpus:
+    """The documents of a prepared run as tokens; made and written to `out` when it is not there.
+
+    Raises UserError for a run with a cluster too small to hold out a document of, and for a corpus made otherwise.
     """
     from transformers import PreTrainedTokenizerFast
 
     file = out / "corpus.safetensors"
     if not file.exists():
-        _write(run, out, file, tokens, vocab)
-    stored = load_file(file)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(out / "tokenizer", local_files_only=True)
-    return TokenCorpus(
-        stored["tokens"].long(), stored["cluster"].numpy(), stored["held_out"].numpy(), int(tokenizer.eos_token_id)
-    )
+        _write(run, out, file, options)
+    with safe_open(file, framework="pt") as stored:
+        made = json.loads(stored.metadata()["options"])
+        columns = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
+    if made != asdict(options):
+        raise UserError(f"{out} holds a corpus made with {made}, not {asdict(options)}; take another folder")
+    end = PreTrainedTokenizerFast.from_pretrained(out / "tokenizer", local_files_only=True).eos_token_id
+    return TokenCorpus(columns["tokens"].long(), columns["cluster"].numpy(), columns["held_out"].numpy(), int(end))
 
 
-def _write(run: SamplingRun, out: Path, file: Path, length: int, vocab: int) -> None:
+def _write(run: SamplingRun, out: Path, file: Path, options: CorpusOptions) -> None:
     cluster = drawable(run)
-    kept = np.flatnonzero(cluster >= 0)
     if (smallest := int(run.sizes.min())) < 2:
         raise UserError(f"{run.path} has a cluster of {smallest} documents; accepted are 2 or more: prepare fewer clusters")
+    held_out, kept = _chosen(cluster, options.skew)
     texts = [text for batch in run.documents(["text"]) for text in batch.column(0).to_pylist()]
-    order = pd.Series(cluster[kept]).groupby(cluster[kept]).cumcount().to_numpy()
-    held_out = order % HELD_OUT_EVERY == 1
-    tokenizer = train_tokenizer((texts[number] for number in kept[~held_out]), vocab)
+    tokenizer = train_tokenizer((texts[number] for number in np.flatnonzero(kept & ~held_out)), options.vocab)
     tokenizer.save_pretrained(out / "tokenizer")
-    tokens = np.full((len(kept), length), tokenizer.eos_token_id, np.int32)
-    for row, number in enumerate(kept):
-        found = tokenizer(texts[number], truncation=True, max_length=length).input_ids
+    tokens = np.full((int(kept.sum()), options.tokens), tokenizer.eos_token_id, np.int32)
+    for row, number in enumerate(np.flatnonzero(kept)):
+        found = tokenizer(texts[number], truncation=True, max_length=options.tokens).input_ids
         tokens[row, : len(found)] = found
-    columns = {"tokens": tokens, "cluster": cluster[kept], "held_out": held_out}
-    write_tensors(file, {name: torch.from_numpy(column) for name, column in columns.items()})
+    columns = {"tokens": tokens, "cluster": cluster[kept], "held_out": held_out[kept]}
+    tensors = {name: torch.from_numpy(column) for name, column in columns.items()}
+    write_tensors(file, tensors, {"options": json.dumps(asdict(options))})
+
+
+def _chosen(
+    cluster: Int[np.ndarray, " document"], skew: float
+) -> tuple[Bool[np.ndarray, " document"], Bool[np.ndarray, " document"]]:
+    """Which documents are held out, a tenth of every cluster whatever the skew, and which are kept at all."""
+    place = pd.Series(cluster).groupby(cluster).cumcount().to_numpy()
+    held_out = (place % HELD_OUT_EVERY == 1) & (cluster >= 0)
+    rest = np.where(held_out | (cluster < 0), -1, cluster)
+    place = pd.Series(rest).groupby(rest).cumcount().to_numpy()
+    largest = np.bincount(rest[rest >= 0]).max()
+    room = largest * (np.maximum(cluster, 0) + 1.0) ** -skew if skew else np.inf
+    return held_out, held_out | ((rest >= 0) & (place < room))

@@ -17,9 +17,10 @@ from training.sampling.comparison import Comparison, against, clipped, compare, 
 from training.sampling.folder import SamplingRun
 from training.sampling.prepare import Preparation, prepare
 from training.sampling.strategy_training import StrategyJob, StrategyTraining
-from training.sampling.token_corpus import HELD_OUT_EVERY, token_corpus
+from training.sampling.token_corpus import HELD_OUT_EVERY, CorpusOptions, token_corpus
 
-SMALL = StrategyTraining(passes=2.0, tokens=24, batch=4, layers=1, d_model=32, heads=2, vocab=400)
+CORPUS = CorpusOptions(tokens=24, vocab=400)
+SMALL = StrategyTraining(CORPUS, passes=2.0, batch=4, layers=1, d_model=32, heads=2)
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +32,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SamplingRun:
 
 
 def test_a_tenth_of_every_cluster_is_held_out_and_never_drawn(run: SamplingRun, tmp_path: Path) -> None:
-    corpus = token_corpus(run, tmp_path, tokens=24, vocab=400)
+    corpus = token_corpus(run, tmp_path, CORPUS)
     assert len(corpus.tokens) == run.sizes.sum()
     for cluster, size in enumerate(run.sizes):
         assert corpus.held_out[corpus.cluster == cluster].sum() == (size - 2) // HELD_OUT_EVERY + 1
     assert (corpus.sizes + np.bincount(corpus.cluster[corpus.held_out]) == run.sizes).all()
     job = StrategyJob(corpus, SMALL, Comparison(("uniform",)).chosen()[0], 0, torch.device("cpu"))
     assert not corpus.held_out[job.drawn].any() and len(job.drawn) == SMALL.budget(corpus).amount
+
+
+def test_a_skewed_corpus_falls_off_by_rank_and_holds_out_as_much(run: SamplingRun, tmp_path: Path) -> None:
+    even = token_corpus(run, tmp_path / "even", CORPUS)
+    skewed = token_corpus(run, tmp_path / "skewed", replace(CORPUS, skew=2.0))
+    allowed = np.ceil(even.sizes[0] / np.arange(1, len(even.sizes) + 1) ** 2)
+    assert (skewed.sizes == np.minimum(even.sizes, allowed)).all() and skewed.sizes.sum() < even.sizes.sum()
+    assert skewed.held_out.sum() == even.held_out.sum()
+    with pytest.raises(UserError, match="take another folder"):
+        token_corpus(run, tmp_path / "even", replace(CORPUS, skew=2.0))
 
 
 def test_comparison_is_paired_and_taken_up_where_it_was_left(run: SamplingRun, tmp_path: Path) -> None:
@@ -71,7 +82,7 @@ def test_parts_are_means_over_quarters_clusters_and_documents() -> None:
 
 
 def test_clipped_clusters_are_counted_from_the_closed_form(run: SamplingRun, tmp_path: Path) -> None:
-    corpus = token_corpus(run, tmp_path, tokens=24, vocab=400)
+    corpus = token_corpus(run, tmp_path, CORPUS)
     training = replace(SMALL, passes=2.0)
     assert clipped(corpus, Comparison(("random", "uniform"), training=training)) == {"random": 0, "uniform": 0}
     all_but_the_largest = clipped(corpus, Comparison(("clusterclip",), clip=2.2, training=training))
