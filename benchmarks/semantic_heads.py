@@ -3,7 +3,8 @@
 AGENDA in letters, as in the paper (arXiv 2402.13055), and gold trees of UD English EWT, each in three variants: the
 tool's default, the attended token through OV, and the formula taken literally (embeddings alone). Whole tables go to
 `notebooks/results`, what they come to into the result. Heads to ablate are chosen on every other document, by how far
-their index exceeds the random tails', and tested on the rest against random heads of the same layers.
+their index exceeds the random tails', and tested on the rest against random heads of the same layers; a relation for which
+no head stands out has nothing to ablate.
 
 Data come from --data or INTERP_DATA; without them there is nothing to measure and nothing is written. Index runs are
 kept in `runs/` and taken up where they were left.
@@ -73,7 +74,7 @@ def measure(model: LanguageModel, sources: dict[str, Relations], size: Size, run
             "relations": [summary(one.tables, relation) for relation in current.relations],
             "ratio_shares": current.ratio_shares().to_dict("records"),
             "stability": agreement(current),
-            "causal": causal(model, one.documents, current, size),
+            "causal": causal(model, one.documents, current, standing_out(one.tables["current"]), size),
         }
     return result | {"copying": copying(model)}
 
@@ -127,14 +128,24 @@ def agreement(measurement: Measurement) -> list[dict[str, Any]]:
     return found.groupby(["tau", "other"], as_index=False)["jaccard"].mean().to_dict("records")
 
 
+def standing_out(table: pd.DataFrame) -> list[str]:
+    """Relations that some head recalls better than random tails."""
+    cells = table[(table.direction == "forward") & (table.events >= FEW) & (table.compared >= COMPARED)]
+    return list(cells[cells.q_value < 0.05].relation.unique())
+
+
 def causal(
-    model: LanguageModel, documents: tuple[AlignedDocument, ...], measurement: Measurement, size: Size
+    model: LanguageModel,
+    documents: tuple[AlignedDocument, ...],
+    measurement: Measurement,
+    relations: list[str],
+    size: Size,
 ) -> list[dict[str, Any]]:
     """What a relation's best heads do for the recall of its tails, on documents that did not choose them."""
     choosing, testing = documents[::2], documents[1::2]
     table = measurement.on([document.name for document in choosing]).table(statistics=None)
     options, rows = AblationOptions(draws=size.draws, seed=SEED), []
-    for relation in measurement.relations:
+    for relation in relations:
         heads = sorted(head_set(table, relation, "forward", top=TOP))
         asked = [one for one in testing if recallable(one, relation)][: size.tested]
         if len(heads) < TOP or not asked:
@@ -161,7 +172,7 @@ def main() -> None:
     if not given.data.is_dir():
         print(f"{given.data} is absent: give the folder of agenda/ and ud_english_ewt/ by --data", file=sys.stderr)
         return
-    size = Size(40, 6, 2) if given.quick else Size(None, 60, 20)
+    size = Size(40, 6, 2) if given.quick else Size(None, 20, 20)
     runs = None if given.quick else Path("runs")
     result = measure(load_language(MODEL), read(given.data, size.limit), size, runs)
     publish("semantic_heads", result, quick=given.quick, seed=SEED)
