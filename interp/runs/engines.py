@@ -27,10 +27,6 @@ Engine = Literal["auto", "inline", "process", "ray"]
 """Where a stage runs; auto is inline under torchrun, on CUDA, for one worker or one shard, else a pool of processes."""
 
 
-_RAY_ATTEMPTS = 3
-"""Ray gives itself half a minute to start, which a machine that is busy may exceed."""
-
-
 class Shard(NamedTuple):
     """A piece of work."""
 
@@ -185,15 +181,12 @@ def _begin_ray() -> None:
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    for attempt in range(_RAY_ATTEMPTS):
-        if ray.is_initialized():
-            return
-        try:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        except Exception as error:  # Ray's own wait of 30 s ends in this very class
-            ray.shutdown()
-            if "timed out" not in str(error) or attempt == _RAY_ATTEMPTS - 1:
-                raise UserError(f"Ray does not start ({error}); the engine process needs no start") from None
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # Ray gives itself half a minute, which a busy machine exceeds, and raises this very class
+        raise UserError(f"Ray does not start ({error}); the engine process needs no start") from None
 
 
 _RUN: dict[str, Callable[[Stage, Sequence[Shard], int], Iterator[Shard]]] = {
