@@ -1,7 +1,7 @@
 """A corpus as a table on disk: its documents in Parquet parts, and beside them what was set aside.
 
     documents/part-00000.parquet   id, text, characters, and the metadata, each column of one type in all parts
-    set_aside.parquet              place, reason, excerpt
+    set_aside.parquet              place, reason, excerpt; its metadata says what source and columns the corpus is of
 
 Values of a metadata column that no one type holds, say numbers and words, are kept as JSON text. A metadata column that
 is named like one of ours gets `source_` before its name.
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from interp.corpora.records import Record, read_records
 from interp.corpora.rows import SetAside
 from interp.runs.atomic import replacing
+from interp.runs.errors import UserError
 from interp.runs.parts import Parts, part_path, write_part
 
 PART_ROWS = 512
@@ -32,13 +33,17 @@ OURS = ("id", "text", "characters")
 def store(
     source: str, folder: Path, *, text_column: str = "text", id_column: str = "id", part_rows: int = PART_ROWS
 ) -> Parts:
-    """Write the corpus `source` to `folder`, unless it is there; return its documents. Raises what `read_records` does.
+    """Write the corpus `source` to `folder`, unless it is there; return its documents.
 
-    A kill leaves no `set_aside.parquet`, and the next call begins anew.
+    A kill leaves no `set_aside.parquet`, and the next call begins anew. Raises UserError as `read_records` does, and
+    where the folder holds another corpus, or this one by other columns.
     """
     documents, log = folder / "documents", folder / "set_aside.parquet"
-    if not log.exists():
-        with replacing(log) as temporary, _Log(temporary) as aside:
+    origin = {"source": source, "text_column": text_column, "id_column": id_column}
+    if log.exists():
+        _refuse_other(log, origin)
+    else:
+        with replacing(log) as temporary, _Log(temporary, origin) as aside:
             records = aside.without(read_records(source, text_column=text_column, id_column=id_column))
             for path in documents.glob("*.parquet"):
                 path.unlink()
@@ -48,13 +53,19 @@ def store(
     return Parts(documents)
 
 
+def _refuse_other(log: Path, origin: dict[str, str]) -> None:
+    held = {key.decode(): value.decode() for key, value in (pq.read_schema(log).metadata or {}).items()}
+    changed = [f"{key} {held.get(key, 'unknown')} (now {value})" for key, value in origin.items() if held.get(key) != value]
+    if changed:
+        raise UserError(f"{log.parent} holds the documents of another corpus: {', '.join(changed)}; take another folder")
+
+
 class _Log:
-    """What is set aside, written as it comes."""
+    """What is set aside, written as it comes; `origin` goes into the file's metadata."""
 
-    _SCHEMA = pa.schema([(name, pa.string()) for name in SetAside._fields])
-
-    def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(path, self._SCHEMA)
+    def __init__(self, path: Path, origin: dict[str, str]) -> None:
+        self._schema = pa.schema([(name, pa.string()) for name in SetAside._fields], metadata=origin)
+        self._writer = pq.ParquetWriter(path, self._schema)
         self._held: list[SetAside] = []
 
     def __enter__(self) -> _Log:
@@ -75,7 +86,7 @@ class _Log:
                 self._write()
 
     def _write(self) -> None:
-        self._writer.write_table(pa.Table.from_pylist([one._asdict() for one in self._held], schema=self._SCHEMA))
+        self._writer.write_table(pa.Table.from_pylist([one._asdict() for one in self._held], schema=self._schema))
         self._held = []
 
 

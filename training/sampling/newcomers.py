@@ -6,7 +6,6 @@ runs/<name>/assignments.parquet   id, cluster, similarity, second, margin: a row
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,9 @@ from accelerate import PartialState
 from interp.corpora.store import store
 from interp.runs.device import resolve
 from interp.runs.engines import Engine
-from interp.runs.errors import UserError
-from interp.runs.folder import Run
-from interp.runs.lock import acquire, release
 from interp.runs.parts import Parts, write_part
 from training.sampling.assign import Assignment, assign
+from training.sampling.corpus_run import check_known, refusable
 from training.sampling.embed import embed
 from training.sampling.embedders import TFIDF
 from training.sampling.folder import Embeddings, SamplingRun
@@ -50,15 +47,15 @@ def assign_corpus(
 
     Raises UserError for a corpus that is none, or a folder that holds another run.
     """
-    began, where, primary = time.monotonic(), resolve(device), PartialState().is_main_process
-    embedder, seed = old.manifest["config"]["embedder"], old.manifest["seed"]
-    with PartialState().main_process_first():
-        documents = _stored(source, out, text_column, id_column, primary)
-    config = {"job": JOB, "run": str(old.path), "source": source, "embedder": embedder}
-    run = Run.open(out, config=config | {"text_column": text_column, "id_column": id_column}, seed=seed, primary=primary)
+    began, where = time.monotonic(), resolve(device)
+    check_known("engine", engine, Engine)
+    embedder, columns = old.manifest["config"]["embedder"], {"text_column": text_column, "id_column": id_column}
+    config = {"job": JOB, "run": str(old.path), "source": source, "embedder": embedder, **columns}
+    with refusable(out, config=config, seed=old.manifest["seed"]) as run, PartialState().main_process_first():
+        documents = store(source, out, text_column=text_column, id_column=id_column)
     fitted = str((old.path / TFIDF).resolve()) if embedder == TFIDF else embedder
     embed(documents, out / "embeddings", fitted, engine=engine, workers=workers, device=device)
-    if not primary:
+    if not run.primary:
         return {}
     found = assign(Embeddings(out / "embeddings"), old.centroids.to(where), progress=True)
     write_part(out / "assignments.parquet", _table(documents, found))
@@ -71,21 +68,6 @@ def assign_corpus(
     }
     run.finish(results)
     return results
-
-
-def _stored(source: str, out: Path, text_column: str, id_column: str, primary: bool) -> Parts:
-    """The documents in the run folder. Of a corpus that is refused nothing stays, and the folder can be taken again."""
-    new = not out.exists()
-    if primary:
-        acquire(out)
-    try:
-        return store(source, out, text_column=text_column, id_column=id_column)
-    except UserError:
-        if primary:
-            release(out)
-        if primary and new:
-            shutil.rmtree(out)
-        raise
 
 
 def _table(documents: Parts, found: Assignment) -> pa.Table:

@@ -7,12 +7,11 @@ holds in the end is in `training.sampling.folder`.
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -28,11 +27,10 @@ from interp.runs.atomic import write_tensors
 from interp.runs.device import resolve
 from interp.runs.engines import Engine
 from interp.runs.errors import UserError
-from interp.runs.folder import Run
-from interp.runs.lock import release
 from interp.runs.parts import Parts, write_part
 from training.sampling import kmeans
 from training.sampling.assign import Assignment, assign
+from training.sampling.corpus_run import check_known, refusable
 from training.sampling.duplicates import DuplicateOptions, near_duplicates
 from training.sampling.embed import embed, texts_at
 from training.sampling.embedders import MINILM, check_embedder
@@ -88,17 +86,13 @@ def prepare(
 
     Raises UserError for a corpus that is none, a number of clusters that does not fit it, or an unknown setting.
     """
-    began, where, new = time.monotonic(), resolve(device), not out.exists()
-    _check(settings)
+    began, where = time.monotonic(), resolve(device)
+    _check(settings, engine)
     config = {"job": JOB, "source": source, **asdict(settings)}
-    run = Run.open(out, config=config, seed=config.pop("seed"), primary=PartialState().is_main_process)
-    try:
+    with refusable(out, config=config, seed=config.pop("seed")) as run:
         with PartialState().main_process_first():
             documents = store(source, out, text_column=settings.text_column, id_column=settings.id_column)
         check_clusters(settings.clusters, len(documents))
-    except UserError:
-        _withdraw(run, new)
-        raise
     embed(
         documents, out / "embeddings", settings.embedder, engine=engine, workers=workers, device=device, seed=settings.seed
     )
@@ -110,25 +104,16 @@ def prepare(
     return results
 
 
-def _check(settings: Preparation) -> None:
+def _check(settings: Preparation, engine: Engine) -> None:
     """Raises UserError for what no corpus could make right, before anything is read or written."""
     check_embedder(settings.embedder)
     if settings.clusters < 2:
         raise UserError(f"{settings.clusters} clusters were asked for; accepted are 2 to as many as documents")
     if not 0 <= settings.duplicates <= 1:
         raise UserError(f"near-duplicates at similarity {settings.duplicates} were asked for; accepted are 0 (none) to 1")
-    for what, value, kinds in (("map", settings.map, Method), ("clustering", settings.clustering, kmeans.Engine)):
-        if value not in get_args(kinds):
-            raise UserError(f"unknown {what} '{value}'; accepted are {', '.join(get_args(kinds))}")
-
-
-def _withdraw(run: Run, new: bool) -> None:
-    """Leave nothing of a run that was refused, so that the corrected command may take the same folder."""
-    if run.primary:
-        release(run.path)
-        (run.path / "manifest.json").unlink()
-        if new:
-            shutil.rmtree(run.path)
+    check_known("map", settings.map, Method)
+    check_known("clustering", settings.clustering, kmeans.Engine)
+    check_known("engine", engine, Engine)
 
 
 def _cluster(documents: Parts, out: Path, settings: Preparation, device: torch.device) -> dict[str, Any]:

@@ -59,6 +59,15 @@ def test_what_is_set_aside_is_written(tmp_path: Path) -> None:
     assert [one["place"] for one in aside] == ["x.jsonl:2", "x.jsonl:3"] and aside[1]["excerpt"] == "y"
 
 
+def test_another_corpus_or_other_columns_are_refused(tmp_path: Path) -> None:
+    table, file = stored(tmp_path, [{"text": "x", "body": "y"}]), str(tmp_path / "x.jsonl")
+    assert pa.Table.from_batches(store(file, tmp_path / "out").batches()) == table
+    with pytest.raises(UserError, match=r"another corpus: text_column text \(now body\); take"):
+        store(file, tmp_path / "out", text_column="body")
+    with pytest.raises(UserError, match=r"another corpus: source .*x.jsonl \(now other.jsonl\), id_column id \(now name\)"):
+        store("other.jsonl", tmp_path / "out", id_column="name")
+
+
 def test_a_refusal_leaves_no_log_and_a_kill_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").touch()
     with pytest.raises(UserError):

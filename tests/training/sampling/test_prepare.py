@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from sklearn.metrics import normalized_mutual_info_score
@@ -128,6 +129,30 @@ def test_a_refusal_spares_what_was_in_the_folder(tmp_path: Path) -> None:
         prepared(tmp_path, Preparation(embedder="tfidf", clusters=99))
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
     assert prepared(tmp_path)[0]["clusters"] == 3
+
+
+def test_a_refused_corpus_is_not_what_the_next_run_there_works_on(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "few.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
+    with pytest.raises(UserError, match="3 clusters of 2 documents"):
+        prepare(str(tmp_path / "few.jsonl"), tmp_path / "run", SETTINGS)
+    assert not list((tmp_path / "run").iterdir())
+    assert prepared(tmp_path)[0]["documents"] == 53
+
+
+def test_a_refusal_spares_a_run_that_is_complete(tmp_path: Path) -> None:
+    _, run = prepared(tmp_path)
+    pq.write_table(pq.read_table(run.path / "set_aside.parquet").replace_schema_metadata(), run.path / "set_aside.parquet")
+    with pytest.raises(UserError, match="documents of another corpus: source unknown"):
+        prepared(tmp_path)
+    assert read_manifest(run.path) == run.manifest
+
+
+def test_an_unknown_engine_is_refused_before_the_folder_is_made(tmp_path: Path) -> None:
+    source = str(write_corpus(tmp_path / "corpus.jsonl"))
+    with pytest.raises(UserError, match="unknown engine 'foo'; accepted are auto, "):
+        prepare(source, tmp_path / "run", SETTINGS, engine="foo")  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
