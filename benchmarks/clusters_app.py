@@ -36,7 +36,7 @@ DRAWN = """() => {
   return false;
 }"""
 _CURVE = ".st-key-repeats .scatterlayer .trace:last-of-type path.js-line"
-_SLIDER = '.st-key-clip [role="slider"]'
+_SLIDER = '.st-key-clip input[type="range"]'
 _TARGETS = {
     "cold_numbers_and_table_seconds": 5.0,
     "map_100k_seconds": 12.0,

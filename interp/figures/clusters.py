@@ -37,7 +37,7 @@ def document_map(
     figure, size = go.Figure(), _point_size(len(frame))
     if "chosen" in frame:
         figure.add_trace(_points(frame[~frame["chosen"]], UNCHOSEN, size, name="not chosen"))
-        frame = frame[frame["chosen"]]
+        frame, size = frame[frame["chosen"]], size + 1
     for name, part, colours in _coloured(frame, colour):
         figure.add_trace(_points(part, None, size, name=name, marker=colours))
     if labels is not None:
@@ -46,7 +46,9 @@ def document_map(
     finish(figure, title=title, height=height, legend=categories)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, scaleanchor="x")
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 36 if categories or title else 4, "b": 0}, dragmode="lasso")
+    below = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top"}  # clear of the buttons above
+    margin = {"l": 0, "r": 0, "t": 36 if title else 4, "b": 56 if categories else 0}
+    figure.update_layout(margin=margin, legend=below, dragmode="lasso")
     return figure
 
 
