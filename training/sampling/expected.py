@@ -4,9 +4,10 @@ Active clusters share the draws in proportion to their weights w_k = n_k^alpha, 
 
     m_k = min(tau n_k, lambda w_k),   with lambda such that sum_k m_k = min(B, tau N),
 
-and cluster k is knocked out after T_k = sum_j min(tau n_j, (tau n_k / w_k) w_j) draws. This is the fluid limit of the
-sampler: on a handful of documents independent draws deviate from it, draws in turns do not. Derived by us; the paper's
-first figure agrees with it. For the curricula alpha is constant within a stair of the budget, and stairs add up.
+and cluster k is knocked out after T_k = sum_j min(tau n_j, (tau n_k / w_k) w_j) draws; tau n_k is rounded down to whole
+draws. This is the fluid limit of the sampler: on a handful of documents independent draws deviate from it, draws in turns
+do not. Derived by us; the paper's first figure agrees with it. For the curricula alpha is constant within a stair of the
+budget, and stairs add up.
 
 With a budget in tokens sum_k m_k l_k takes the place of sum_k m_k, l_k being the mean tokens of a document of cluster k.
 """
@@ -61,7 +62,7 @@ class Trajectory(NamedTuple):
 def expected(sizes: Sizes, strategy: Strategy, budget: Budget, lengths: PerCluster | None = None) -> Expectation:
     """Expected draws of clusters of these sizes. `lengths` are mean tokens a document, for a budget in tokens.
 
-    Raises UserError for sizes that are negative or all zero, and for a budget in tokens without lengths.
+    Raises UserError for sizes that are negative or all zero, and for a budget in tokens without lengths above 0.
     """
     costs = _costs(sizes, budget, lengths)
     limits, times = strategy.limits(sizes), np.full(len(sizes), np.inf)
@@ -163,4 +164,8 @@ def _costs(sizes: Sizes, budget: Budget, lengths: PerCluster | None) -> PerClust
         return np.ones(len(sizes))
     if lengths is None:
         raise UserError("a budget in tokens needs the mean tokens of a document of every cluster; none were given")
-    return np.where(sizes > 0, lengths, 1.0)
+    costs = np.where(sizes > 0, lengths, 1.0) if np.shape(lengths) == np.shape(sizes) else np.zeros(1)
+    if not np.all(np.isfinite(costs) & (costs > 0)):
+        told = f"mean tokens {np.asarray(lengths).tolist()[:8]} are refused"
+        raise UserError(f"{told}; accepted is one number above 0 for each of {len(sizes)} clusters")
+    return costs

@@ -75,7 +75,11 @@ def _numbers(batch: pa.RecordBatch, name: str) -> Float[np.ndarray, " row"]:
     column = batch.column(name)
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)) or column.null_count:
         raise UserError(f"column '{name}' holds {column.type} with {column.null_count} gaps; accepted are numbers of tokens")
-    return column.to_numpy(zero_copy_only=False).astype(float)
+    found = column.to_numpy(zero_copy_only=False).astype(float)
+    wrong = found[~(np.isfinite(found) & (found >= 0))]
+    if len(wrong):
+        raise UserError(f"column '{name}' holds {wrong[0]:g}; accepted are numbers of tokens, 0 or more")
+    return found
 
 
 def _encoded(tokenizer: Any, batch: pa.RecordBatch) -> Float[np.ndarray, " row"]:

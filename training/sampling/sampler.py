@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,10 +65,16 @@ class Stream:
         self.members = order[np.searchsorted(pools[order], 0) :]
         self.sizes = np.bincount(pools[self.members], minlength=1)
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)])
-        self.caps = np.minimum(strategy.limits(self.sizes) * (1 + 1e-12), _ENDLESS).astype(np.int64)
-        self._lengths = np.ones(len(clusters), np.int64) if lengths is None else np.asarray(lengths, np.int64)
+        self.caps = np.minimum(strategy.limits(self.sizes), _ENDLESS).astype(np.int64)
+        in_draws = lengths is None or budget.unit == "draws"
+        self._lengths = np.ones(len(clusters), np.int64) if in_draws else np.asarray(lengths, np.int64)
         self._key = np.uint64(hashed(np.uint64(seed), np.uint64(0)))
         self._queue, self._at = np.empty_like(self.members), -1
+
+    @cached_property
+    def digest(self) -> str:
+        """Of each pool's documents and of their lengths."""
+        return blake2b(self.members.tobytes() + self._lengths.tobytes(), digest_size=16).hexdigest()
 
     def start(self) -> Position:
         """Before the first draw."""
@@ -114,7 +122,11 @@ class ClusterSampler(Sampler[int]):
     tokens, for a budget in tokens. Rank r of `world` gets the stream's positions r, r + world, ...; with `drop_last` all
     ranks get equally many. An iteration begins where the last one was left (or at a loaded state), a finished one anew.
 
-    Raises UserError for a corpus without documents, lengths that do not fit, or a rank outside the world.
+    Behind a DataLoader with workers `state_dict()` is ahead of the training, as workers draw what is not asked for yet:
+    go on with `seek(consumed * world)`, where `consumed` documents were trained on by each rank.
+
+    Raises UserError for a corpus without documents, lengths that do not fit, a seed that is none, or a rank outside the
+    world.
     """
 
     def __init__(
@@ -129,7 +141,7 @@ class ClusterSampler(Sampler[int]):
         world: int = 1,
         drop_last: bool = False,
     ) -> None:
-        _check(clusters, budget, lengths, rank, world)
+        _check(clusters, budget, lengths, seed, rank, world)
         self.seed, self.rank, self.world = seed, rank, world
         self._stream = Stream(clusters, strategy, budget, lengths, seed)
         self._total: int | None = None
@@ -194,8 +206,8 @@ class ClusterSampler(Sampler[int]):
 
     def _settings(self) -> dict[str, Any]:
         stream = self._stream
-        sizes = stream.sizes.tolist()
-        return {"strategy": asdict(stream.strategy), "budget": asdict(stream.budget), "seed": self.seed, "sizes": sizes}
+        rule = {"strategy": asdict(stream.strategy), "budget": asdict(stream.budget), "seed": self.seed}
+        return {**rule, "sizes": stream.sizes.tolist(), "documents": stream.digest}
 
     def _mine(self, position: int) -> bool:
         return position % self.world == self.rank and position < self._end
@@ -217,9 +229,13 @@ def drawable(run: SamplingRun) -> Int[np.ndarray, " document"]:
     return np.where(table["duplicate_of"].isna(), table["cluster"], -1).astype(np.int64)
 
 
-def _check(clusters: Int[np.ndarray, " document"], budget: Budget, lengths: Documents | None, rank: int, world: int) -> None:
+def _check(
+    clusters: Int[np.ndarray, " document"], budget: Budget, lengths: Documents | None, seed: int, rank: int, world: int
+) -> None:
     if not np.any(np.asarray(clusters) >= 0):
         raise UserError(f"{len(clusters)} documents with none in a cluster; accepted is a corpus of which some can be drawn")
+    if not 0 <= seed < 2**64:
+        raise UserError(f"seed {seed} is refused; accepted are whole numbers from 0 up to 2^64 - 1")
     if not 0 <= rank < world:
         raise UserError(f"rank {rank} of {world} is refused; accepted are ranks from 0 up to the number of ranks less one")
     if lengths is None and budget.unit == "tokens":

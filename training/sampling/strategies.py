@@ -1,7 +1,7 @@
 """Which cluster the next document comes from (arXiv 2402.14526): six rules that differ in two things.
 
 A rule draws cluster k with probability proportional to n_k^alpha among the clusters that are still active, n_k being its
-size; a cluster is knocked out once it has been passed over tau times (the clip).
+size; a cluster is knocked out once it has been passed over tau times (the clip), tau n_k rounded down to whole draws.
 
 | strategy | alpha | clip |
 |---|---|---|
@@ -97,8 +97,9 @@ class Strategy:
         return np.exp(logs - logs.max())
 
     def limits(self, sizes: Int[np.ndarray, " cluster"]) -> Float[np.ndarray, " cluster"]:
-        """tau n_k: draws after which a cluster is knocked out."""
-        return np.where(sizes > 0, self.clip * np.maximum(sizes, 1), 0.0)
+        """tau n_k, in whole draws: those after which a cluster is knocked out; 0 for one that is never drawn."""
+        draws = np.floor(self.clip * np.maximum(sizes, 1) * (1 + 1e-12))  # 0.7 of 10 is 7, and in floats a little less
+        return np.where(sizes > 0, draws, 0.0)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from interp.runs.errors import UserError
+from interp.runs.parts import write_part
 from tests.training.sampling.made_run import make_run
 from training.sampling.lengths import TokenCount, mean_lengths
 from training.sampling.sampler import drawable
@@ -36,6 +39,15 @@ def test_means_leave_duplicates_out(tmp_path: Path) -> None:
     lengths = np.arange(1, 24)
     found = mean_lengths(lengths, drawable(run), 3)
     assert found == pytest.approx([lengths[run.members(0)].mean(), lengths[run.members(1)].mean(), 1])
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0])
+def test_a_column_with_a_number_that_is_no_count_is_refused(tmp_path: Path, wrong: float) -> None:
+    run = make_run(tmp_path, [4, 2])
+    part = tmp_path / "documents" / "part-00000.parquet"
+    write_part(part, pq.read_table(part).append_column("counts", pa.array([1.0, 2, wrong, 3, 0, 5])))
+    with pytest.raises(UserError, match=f"column 'counts' holds {wrong:g}; accepted"):
+        TokenCount(column="counts").lengths(run)
 
 
 def test_refuses(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -84,6 +85,18 @@ def test_no_document_is_drawn_more_than_tau_times_nor_twice_in_a_pass(
         assert draws[pool].max() - draws[pool].min() <= 1
 
 
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_fraction_of_a_pass_is_rounded_down_in_draws_as_in_the_closed_form(order: str) -> None:
+    sizes = np.array([1] * 1000 + [1000])
+    clusters, strategy, budget = np.repeat(np.arange(1001), sizes), Strategy.named("clusterclip", clip=1.5), Budget(2000)
+    strategy = replace(strategy, order=order)
+    foreseen = expected(sizes, strategy, budget)
+    _, counts = counted(ClusterSampler(clusters, strategy, budget), clusters)
+    assert counts.tolist() == pytest.approx(foreseen.counts) and counts[-1] == 1000
+    assert strategy.limits(np.array([3, 0, 1])).tolist() == [4, 0, 1]
+    assert Strategy.named("clusterclip", clip=0.7).limits(np.array([10])).tolist() == [7]
+
+
 def test_an_endless_clip_draws_what_uniform_draws(corpus: tuple[np.ndarray, np.ndarray]) -> None:
     clusters, _ = corpus
     loose = ClusterSampler(clusters, Strategy.named("clusterclip", clip=math.inf), Budget(5000), seed=3)
@@ -152,6 +165,27 @@ def test_a_state_taken_on_two_ranks_goes_on_on_one() -> None:
     assert list(alone) == whole[12:]
     with pytest.raises(UserError, match="its seed differ"):
         ClusterSampler(EXAMPLE, strategy, budget, seed=9).load_state_dict(one_of_two.state_dict())
+
+
+def test_a_state_is_refused_by_clusters_of_the_same_sizes_with_other_documents_or_lengths() -> None:
+    strategy, budget, lengths = Strategy.named("uniform"), Budget(40, "tokens"), np.arange(1, 10)
+    state = ClusterSampler(EXAMPLE, strategy, budget, lengths=lengths).state_dict()
+    ClusterSampler(EXAMPLE.copy(), strategy, budget, lengths=lengths.tolist()).load_state_dict(state)
+    for clusters, other in ((np.roll(EXAMPLE, 1), lengths), (EXAMPLE, lengths[::-1])):
+        with pytest.raises(UserError, match="its documents differ"):
+            ClusterSampler(clusters, strategy, budget, lengths=other).load_state_dict(state)
+
+
+def test_lengths_mean_nothing_to_a_budget_in_draws() -> None:
+    strategy, lengths = Strategy.named("uniform"), np.arange(1, 10)
+    with_lengths = ClusterSampler(EXAMPLE, strategy, Budget(20), lengths=lengths)
+    assert list(with_lengths) == list(ClusterSampler(EXAMPLE, strategy, Budget(20)))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_a_seed_that_is_none_is_refused(seed: int) -> None:
+    with pytest.raises(UserError, match=f"seed {seed} is refused"):
+        ClusterSampler(EXAMPLE, Strategy.named("uniform"), Budget(40), seed=seed)
 
 
 def test_a_data_loader_with_workers_gets_every_draw_once() -> None:
