@@ -1,9 +1,9 @@
 """Near-duplicates, found before clusters are balanced: a text in many copies is a cluster that balancing would draw more.
 
 Two texts are near-duplicates if their sets of word triples have a Jaccard similarity of 0.8 or more, as estimated by
-MinHash (datasketch). Documents are read once, in their order. One that is like a document kept before is its duplicate,
-any other is kept; nothing is compared with a duplicate, so each really is like the one that stands for it. The paper
-has no such step; all choices are ours.
+MinHash (datasketch); two without words, if they are the same but for space around them. Documents are read once, in
+their order. One that is like a document kept before is its duplicate, any other is kept; nothing is compared with a
+duplicate, so each really is like the one that stands for it. The paper has no such step; all choices are ours.
 
 A kept document takes some 4 kB of memory: 128 hashes, and an entry in each of the index's bands.
 """
@@ -54,7 +54,8 @@ def near_duplicates(texts: Iterable[str], options: DuplicateOptions = DEFAULT) -
     found = []
     for number, text in enumerate(texts):
         words = _WORD.findall(text.casefold())
-        key = blake2b(" ".join(words).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        said = " ".join(words) or text.strip()
+        key = blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         first = exact.get(key, -1)
         if first < 0 and similar and words:
             first = similar.find_or_keep(number, words)

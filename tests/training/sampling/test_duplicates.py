@@ -61,9 +61,15 @@ def test_the_one_kept_is_like_every_duplicate_of_it_no_chains() -> None:
 
 
 def test_copies_that_differ_in_case_punctuation_and_space_are_exact() -> None:
-    texts = ["One, two three.", "four", "one TWO\n three", "", " ... ", "one two four", "four!"]
+    texts = ["One, two three.", "four", "one TWO\n three", "...", " ... ", "one two four", "four!"]
     for threshold in (0.01, 0.8, 0.9999, 1.0):
         assert near_duplicates(texts, DuplicateOptions(threshold)).tolist() == [-1, -1, 0, -1, 3, -1, 1]
+
+
+def test_texts_without_words_are_copies_only_of_themselves() -> None:
+    for threshold in (0.8, 1.0):
+        found = near_duplicates(["!!!", "??? ...", "...", "!!!\n", "..."], DuplicateOptions(threshold))
+        assert found.tolist() == [-1, -1, -1, 0, 2]
 
 
 def test_a_copy_of_a_duplicate_points_to_the_one_that_is_kept() -> None:
