@@ -56,9 +56,14 @@ def table_of(vectors: Float[Tensor, "row d"]) -> pa.Table:
     return pa.table({COLUMN: pa.FixedSizeListArray.from_arrays(values, vectors.shape[1])})
 
 
-@functools.cache
 def loaded(embedder: str, device: str) -> Embedder:
-    """The embedder, read once a process. Raises UserError for a name that is none."""
+    """The embedder; the last one stays in memory, until its folder changes. Raises UserError for a name that is none."""
+    folder = Path(embedder)
+    return _loaded(embedder, device, folder.stat().st_mtime_ns if folder.exists() else None)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(embedder: str, device: str, changed: int | None) -> Embedder:
     folder = Path(embedder)
     if (folder / "words.json").exists():
         return TfidfEmbedder.load(folder)
