@@ -40,7 +40,7 @@ class Embeddings:
     """Unit vectors of a corpus, one a document, read from disk as they are asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self._parts = Parts(folder)
+        self.folder, self._parts = folder, Parts(folder)
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -111,8 +111,12 @@ class SamplingRun:
 
     @cached_property
     def embeddings(self) -> Embeddings:
-        """Unit vectors of the documents."""
-        return Embeddings(self.path / "embeddings")
+        """Unit vectors of the documents. Raises UserError where they are missing, as in the run that comes with us."""
+        found = Embeddings(self.path / "embeddings")
+        if len(found) != len(self):
+            told = f"{found.folder} holds embeddings of {len(found):,} of {len(self):,} documents"
+            raise UserError(f"{told}; `interp sample prepare` writes them all")
+        return found
 
     def documents(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The documents in order as record batches of some thousand rows, all columns or those named."""

@@ -61,6 +61,14 @@ def test_documents(run: SamplingRun) -> None:
     assert torch.equal(run.centroids, VECTORS[:3])
 
 
+def test_embeddings_that_are_not_those_of_the_documents_are_refused(run: SamplingRun) -> None:
+    with pytest.raises(UserError, match="holds embeddings of 0 of 5 documents"):
+        run.embeddings  # noqa: B018
+    embeddings(run.path / "embeddings")
+    with pytest.raises(UserError, match="holds embeddings of 7 of 5 documents"):
+        run.embeddings  # noqa: B018
+
+
 @pytest.mark.parametrize(
     "manifest, said",
     [
