@@ -6,7 +6,7 @@ that of a row group at a time, however long the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -67,6 +67,10 @@ class Parts:
             with pq.ParquetFile(path, memory_map=True) as file:
                 yield from file.iter_batches(batch_size=rows, columns=_listed(columns))
 
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A column as a whole."""
+        return pa.Table.from_batches(self.batches([name]))[name]
+
     def take(self, numbers: Int[np.ndarray, " row"], columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of these numbers, in their order, repeats included. Raises IndexError for one that is not there."""
         numbers = np.asarray(numbers, dtype=np.int64)
@@ -74,15 +78,25 @@ class Parts:
             return self.schema.empty_table().select(_listed(columns) or self.schema.names)
         if numbers.min() < 0 or numbers.max() >= len(self):
             raise IndexError(f"rows {numbers.min()} to {numbers.max()} of a table of {len(self)} rows")
-        wanted, place = np.unique(numbers, return_inverse=True)
-        group = np.searchsorted(self._starts, wanted, side="right") - 1
-        found = [self._from_group(one, wanted[group == one], columns) for one in np.unique(group)]
-        return pa.concat_tables(found).take(place)
 
-    def _from_group(self, group: int, numbers: Int[np.ndarray, " row"], columns: Sequence[str] | None) -> pa.Table:
-        path, place, _ = self._groups[group]
-        with pq.ParquetFile(path, memory_map=True) as file:
-            return file.read_row_group(place, columns=_listed(columns)).take(numbers - self._starts[group])
+        def read(group: int) -> pa.Table:
+            path, place, _ = self._groups[group]
+            with pq.ParquetFile(path, memory_map=True) as file:
+                return file.read_row_group(place, columns=_listed(columns))
+
+        return gathered(numbers, self._starts, read)
+
+
+def gathered(
+    numbers: Int[np.ndarray, " row"], starts: Int[np.ndarray, " group"], read: Callable[[int], pa.Table]
+) -> pa.Table:
+    """Rows of a table in groups that `read` gives, each read once: in the order of `numbers`, repeats included.
+
+    `starts` are the numbers of the groups' first rows, rising from 0.
+    """
+    wanted, place = np.unique(numbers, return_inverse=True)
+    group = np.searchsorted(starts, wanted, side="right") - 1
+    return pa.concat_tables([read(one).take(wanted[group == one] - starts[one]) for one in np.unique(group)]).take(place)
 
 
 def _listed(columns: Sequence[str] | None) -> list[str] | None:

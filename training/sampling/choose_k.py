@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from training.sampling.balance import balance
 from training.sampling.kmeans import KMeansOptions, check_clusters, spherical_kmeans
 from training.sampling.nearest import search_on
 from training.sampling.vectors import Vectors, in_memory, slabs
@@ -52,15 +53,15 @@ def _described(vectors: Vectors, options: KMeansOptions, sample: int, progress: 
     found = spherical_kmeans(vectors, options, progress=progress)
     seconds = time.perf_counter() - began
     numbers = np.random.default_rng(options.seed).permutation(len(vectors))[:sample]
-    shares = found.sizes[found.sizes > 0].double() / found.sizes.sum()
+    shape = balance(found.sizes.numpy())
     return {
         "clusters": len(found.centroids),
         "inertia": found.inertia,
         "silhouette": float(silhouettes(vectors, found.centroids, numbers).mean()),
         "tiny": float((found.sizes < TINY).double().mean()),
-        "empty": int((found.sizes == 0).sum()),
-        "largest": float(shares.max()),
-        "effective": float((-(shares * shares.log()).sum()).exp()),
+        "empty": shape.empty,
+        "largest": shape.largest,
+        "effective": shape.effective,
         "steps": len(found.history),
         "seconds": round(seconds, 3),
     }

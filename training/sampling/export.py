@@ -21,6 +21,7 @@ from jaxtyping import Int
 
 from interp.runs.atomic import replacing
 from interp.runs.errors import UserError
+from interp.runs.parts import gathered
 from interp.runs.progress import Progress
 from training.sampling.folder import SamplingRun
 from training.sampling.sampler import ClusterSampler
@@ -78,12 +79,7 @@ class _Corpus:
         self.schema: pa.Schema = self._reader.schema
 
     def rows(self, numbers: Int[np.ndarray, " row"]) -> pa.Table:
-        wanted, place = np.unique(numbers, return_inverse=True)
-        batch = np.searchsorted(self._starts, wanted, side="right") - 1
-        found = [
-            self._reader.get_batch(one).take(pa.array(wanted[batch == one] - self._starts[one])) for one in np.unique(batch)
-        ]
-        return pa.Table.from_batches(found, self.schema).take(place)
+        return gathered(numbers, self._starts, lambda batch: pa.Table.from_batches([self._reader.get_batch(batch)]))
 
 
 @contextmanager

@@ -71,5 +71,5 @@ def assign_corpus(
 
 
 def _table(documents: Parts, found: Assignment) -> pa.Table:
-    ids = pa.Table.from_batches(documents.batches(["id"]))["id"]
-    return pa.table({"id": ids, **{name: pa.array(values, from_pandas=True) for name, values in found._asdict().items()}})
+    measured = {name: pa.array(values, from_pandas=True) for name, values in found._asdict().items()}
+    return pa.table({"id": documents.column("id"), **measured})

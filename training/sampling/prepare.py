@@ -125,24 +125,20 @@ def _cluster(documents: Parts, out: Path, settings: Preparation, device: torch.d
     if found.warning:
         print(f"warning: {found.warning}", file=sys.stderr)
     assignment = assign(embeddings, found.centroids.to(device), progress=True)
-    ids = _column(documents, "id")
+    ids = documents.column("id")
     place = document_map(embeddings, method=settings.map, seed=settings.seed)
     write_part(out / "assignments.parquet", _assignments(assignment, ids, original, place))
     clusters = _clusters(documents, assignment, kept, ids, len(found.centroids), settings.seed)
     write_part(out / "clusters.parquet", clusters)
     return {
         "documents": len(documents),
-        "characters": int(np.sum(_column(documents, "characters").to_numpy())),
+        "characters": int(np.sum(documents.column("characters").to_numpy())),
         "clusters": len(found.centroids),
         "duplicates": int((~kept).sum()),
         "inertia": found.inertia,
         "steps": found.steps,
         "warning": found.warning,
     }
-
-
-def _column(documents: Parts, name: str) -> pa.ChunkedArray:
-    return pa.Table.from_batches(documents.batches([name]))[name]
 
 
 def _duplicates(documents: Parts, path: Path, threshold: float) -> Int[np.ndarray, " document"]:
@@ -195,7 +191,7 @@ def _clusters(
     def total(weights: np.ndarray) -> np.ndarray:
         return np.bincount(cluster, weights=weights, minlength=clusters)
 
-    characters = _column(documents, "characters").to_numpy()
+    characters = documents.column("characters").to_numpy()
     size, similarity = total(kept), total(assignment.similarity * kept)
     mean = np.divide(similarity, size, out=np.full(clusters, np.nan), where=size > 0)
     chosen = sampled(cluster, kept=kept, most=MOST, seed=seed)

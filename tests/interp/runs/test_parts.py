@@ -36,6 +36,10 @@ def test_batches_are_the_whole_in_order(parts: Parts) -> None:
     assert np.concatenate([batch.column(0) for batch in batches]).tolist() == list(range(len(parts)))
 
 
+def test_a_column_is_that_of_all_parts(parts: Parts) -> None:
+    assert parts.column("value").to_pylist() == list(range(len(parts)))
+
+
 @pytest.mark.parametrize("number", [-1, GROUP_ROWS + 10])
 def test_rows_that_are_not_there(parts: Parts, number: int) -> None:
     with pytest.raises(IndexError):
