@@ -23,7 +23,7 @@ import pandas as pd
 from benchmarks.harness import arguments, publish
 from interp.runs.errors import UserError
 from training.sampling.balance import balance
-from training.sampling.comparison import Comparison, against, clipped, compare
+from training.sampling.comparison import Comparison, against, clipped, compare, tokens_read
 from training.sampling.folder import SamplingRun
 from training.sampling.strategy_training import StrategyTraining
 from training.sampling.token_corpus import CorpusOptions, token_corpus
@@ -49,6 +49,7 @@ def measure(run: SamplingRun, out: Path, main: Comparison, sweep: list[Compariso
         "passes": main.training.passes,
         "seeds": main.seeds,
         "clipped": clipped(corpus, main),
+        "tokens_read": tokens_read(corpus, main),
         "losses": _means(table),
         "against_random": against(table).to_dict("records"),
         "sweep": [_swept(run, out, table, one, clipped(corpus, one)["clusterclip"]) for one in sweep],

@@ -21,6 +21,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from interp.runs.atomic import write_tensors
+from interp.runs.errors import UserError
 from interp.runs.estimate import Estimate
 from interp.runs.folder import Run
 from interp.runs.progress import Progress
@@ -149,12 +150,21 @@ def _resume(job: Job, run: Run, schedule: Schedule) -> int:
         path, progress = run.stable_checkpoint, _progress_of(run.stable_checkpoint)
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    for name, tensor in _module_state(job.module).items():
-        tensor.copy_(tensors[f"module.{name}"])
+    _load_module(
+        job.module, {name.removeprefix("module."): tensors[name] for name in tensors if name.startswith("module.")}, path
+    )
     for number, optimizer in enumerate(job.optimizers):
         _load_optimizer(optimizer, f"optimizer.{number}.", tensors)
     run.forget_after(progress["step"] - 1)
     return progress["step"]
+
+
+def _load_module(module: nn.Module, stored: dict[str, Tensor], path: Path) -> None:
+    own = _module_state(module)
+    if {name: tensor.shape for name, tensor in own.items()} != {name: tensor.shape for name, tensor in stored.items()}:
+        raise UserError(f"{path} holds a model of another shape than the one to train; take another run folder")
+    for name, tensor in own.items():
+        tensor.copy_(stored[name])
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor]) -> None:

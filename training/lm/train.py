@@ -74,6 +74,10 @@ class DecoderTraining:
     """A folder of a checkpoint to begin from, its tokenizer included; the optimizers begin afresh. Empty: random."""
     seed: int = 1
 
+    def __post_init__(self) -> None:
+        if self.context % self.short_context:
+            raise UserError(f"a context of {self.context} cannot be cut into pieces of {self.short_context} tokens")
+
     @property
     def schedule(self) -> Schedule:
         """Warm-up, constant, linear decay."""

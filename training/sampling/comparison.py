@@ -1,11 +1,11 @@
-"""What a strategy does to a model: the decoder trained on the same corpus under each, at equal tokens, seeds in pairs.
+"""What a strategy does to a model: the decoder trained on the same corpus under each, with equal draws, seeds in pairs.
 
     <out>/                         the corpus as tokens (`training.sampling.token_corpus`)
     <out>/<strategy>_<seed>/       a run of the decoder (`training.sampling.strategy_training`)
 
-A document is read as its first tokens, so equal draws are equal tokens; within a seed all strategies begin from the same
-weights. After the paper's experiments in kind (arXiv 2402.14526); its models are thousands of times as large, and shape,
-corpus and schedule are ours.
+A document is read as its first tokens, so equal draws are nearly equal tokens (`tokens_read` says how nearly); within a seed
+all strategies begin from the same weights. After the paper in kind (arXiv 2402.14526); its models are thousands
+of times as large, and shape, corpus and schedule are ours.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from interp.runs.errors import UserError
 from interp.runs.folder import Run, read_manifest
 from interp.runs.loop import fit
 from training.sampling.expected import expected
+from training.sampling.lengths import mean_lengths
 from training.sampling.strategies import Strategy
 from training.sampling.strategy_training import StrategyJob, StrategyTraining
 from training.sampling.token_corpus import TokenCorpus, token_corpus
@@ -69,9 +70,11 @@ def _place(out: Path, strategy: Strategy, seed: int) -> Path:
 
 
 def _train(corpus: TokenCorpus, settings: StrategyTraining, strategy: Strategy, seed: int, out: Path, device: str) -> None:
-    if out.exists() and read_manifest(out).get("status") == "complete":
-        return
     config = asdict(settings) | asdict(strategy) | {"clip": f"{strategy.clip:g}"}  # JSON has no infinity
+    if out.exists() and (found := read_manifest(out)).get("status") == "complete":
+        if found["config"] != config or found["seed"] != seed:
+            raise UserError(f"{out} was trained with other settings; take another folder")
+        return
     folder = Run.open(out, config=config, seed=seed)
     job = StrategyJob(corpus, settings, strategy, seed, resolve(device))
     folder.finish(fit(job, folder, job.schedule))
@@ -125,3 +128,10 @@ def clipped(corpus: TokenCorpus, settings: Comparison) -> dict[str, int]:
     """How many clusters each strategy is expected to knock out within the budget."""
     budget = settings.training.budget(corpus)
     return {one.kind: len(expected(corpus.sizes, one, budget).clipped) for one in settings.chosen()}
+
+
+def tokens_read(corpus: TokenCorpus, settings: Comparison) -> dict[str, int]:
+    """Tokens that each strategy is expected to read: those of short documents are fewer than a document's room."""
+    of_cluster = mean_lengths(corpus.lengths, corpus.drawable, len(corpus.sizes))
+    budget = settings.training.budget(corpus)
+    return {one.kind: round(float(expected(corpus.sizes, one, budget).counts @ of_cluster)) for one in settings.chosen()}

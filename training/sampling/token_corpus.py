@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,11 @@ class TokenCorpus(NamedTuple):
     held_out: Bool[np.ndarray, " document"]
     end: int
     """The token after a document."""
+
+    @property
+    def lengths(self) -> Int[np.ndarray, " document"]:
+        """Tokens of each document, without those that fill it up."""
+        return (self.tokens != self.end).sum(1).numpy()
 
     @property
     def drawable(self) -> Int[np.ndarray, " document"]:
@@ -83,8 +88,8 @@ def token_corpus(run: SamplingRun, out: Path, options: CorpusOptions) -> TokenCo
     with safe_open(file, framework="pt") as stored:
         made = json.loads(stored.metadata()["options"])
         columns = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
-    if made != asdict(options):
-        raise UserError(f"{out} holds a corpus made with {made}, not {asdict(options)}; take another folder")
+    if made != (asked := _made_with(run, options)):
+        raise UserError(f"{out} holds a corpus made with {made}, not {asked}; take another folder")
     end = PreTrainedTokenizerFast.from_pretrained(out / "tokenizer", local_files_only=True).eos_token_id
     return TokenCorpus(columns["tokens"].long(), columns["cluster"].numpy(), columns["held_out"].numpy(), int(end))
 
@@ -103,7 +108,11 @@ def _write(run: SamplingRun, out: Path, file: Path, options: CorpusOptions) -> N
         tokens[row, : len(found)] = found
     columns = {"tokens": tokens, "cluster": cluster[kept], "held_out": held_out[kept]}
     tensors = {name: torch.from_numpy(column) for name, column in columns.items()}
-    write_tensors(file, tensors, {"options": json.dumps(asdict(options))})
+    write_tensors(file, tensors, {"options": json.dumps(_made_with(run, options))})
+
+
+def _made_with(run: SamplingRun, options: CorpusOptions) -> dict[str, Any]:
+    return asdict(options) | {"run": run.path.name, "finished": run.manifest["finished"]}
 
 
 def _chosen(

@@ -13,7 +13,7 @@ import torch
 from interp.runs.errors import UserError
 from interp.runs.folder import read_manifest
 from tests.training.sampling.corpus import write_corpus
-from training.sampling.comparison import Comparison, against, clipped, compare, parts_of
+from training.sampling.comparison import Comparison, against, clipped, compare, parts_of, tokens_read
 from training.sampling.folder import SamplingRun
 from training.sampling.prepare import Preparation, prepare
 from training.sampling.strategy_training import StrategyJob, StrategyTraining
@@ -87,3 +87,19 @@ def test_clipped_clusters_are_counted_from_the_closed_form(run: SamplingRun, tmp
     assert clipped(corpus, Comparison(("random", "uniform"), training=training)) == {"random": 0, "uniform": 0}
     all_but_the_largest = clipped(corpus, Comparison(("clusterclip",), clip=2.2, training=training))
     assert all_but_the_largest == {"clusterclip": 3}
+
+
+def test_tokens_read_are_those_of_the_documents_drawn(run: SamplingRun, tmp_path: Path) -> None:
+    """Random sampling reads every document as often as there are passes."""
+    corpus = token_corpus(run, tmp_path, CORPUS)
+    read = tokens_read(corpus, Comparison(("random", "uniform"), training=SMALL))
+    draws, kept = SMALL.budget(corpus).amount, ~corpus.held_out
+    assert read["random"] == pytest.approx(draws * corpus.lengths[kept].mean(), rel=1e-6, abs=1)
+    assert corpus.lengths.max() <= 24 and read["uniform"] != read["random"]
+
+
+def test_trained_runs_and_corpora_of_other_settings_are_refused(run: SamplingRun, tmp_path: Path) -> None:
+    settings = Comparison(("random",), seeds=1, training=SMALL)
+    compare(run, tmp_path, settings, device="cpu")
+    with pytest.raises(UserError, match="other settings"):
+        compare(run, tmp_path, replace(settings, training=replace(SMALL, passes=3.0)), device="cpu")
