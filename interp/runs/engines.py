@@ -153,9 +153,12 @@ class _RayStage:
 
 
 def _ray(stage: Stage, shards: Sequence[Shard], workers: int) -> Iterator[Shard]:
-    # Before the import, which reads them: no telemetry, and a slow machine's workers may register late.
+    # Before the import, which reads them: no telemetry; a slow machine's workers may register late; and processes of
+    # this machine alone meet on loopback, where no firewall is between them (the name is of where Ray made that usual).
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_agent_register_timeout_ms", "90000")
+    if "RAY_ADDRESS" not in os.environ:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray
         import ray.data
