@@ -158,29 +158,25 @@ def draw(
     as_json: AsJson = False,
 ) -> None:
     """Draw, and count: draws of each cluster beside what was expected, most repeats of a document."""
-    import numpy as np
-
+    from training.sampling.draws import draw as drawn_of
     from training.sampling.folder import SamplingRun
 
     asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
     corpus = SamplingRun.open(run)
     planned = asked.schedule(corpus, schedule)
     _tell_shortage(planned, planned.expected())
-    sampler, began = planned.sampler(corpus), time.perf_counter()
-    drawn = np.zeros(len(corpus), np.int64)
-    for block in sampler.blocks():
-        drawn += np.bincount(block, minlength=len(drawn))
+    began = time.perf_counter()
+    drawn = drawn_of(corpus, planned)
     seconds = time.perf_counter() - began
     if out:
-        _write_draws(out, corpus, drawn)
-    counts = np.bincount(corpus.assignments["cluster"], weights=drawn, minlength=len(planned.sizes)).astype(int)
+        _write_draws(out, corpus, drawn.documents)
     result = {
-        "counts": counts.tolist(),
-        "max_repeats": int(drawn.max()),
-        "expected": planned.expected().counts.tolist(),
-        "clipped": np.flatnonzero(_at_limit(counts, planned)).tolist(),
-        "draws": int(drawn.sum()),
-        "documents": int((drawn > 0).sum()),
+        "counts": drawn.counts.tolist(),
+        "max_repeats": drawn.max_repeats,
+        "expected": drawn.expected.tolist(),
+        "clipped": drawn.clipped,
+        "draws": drawn.total,
+        "documents": drawn.different,
         "seconds": round(seconds, 4),
         **_told(planned),
     }
@@ -268,7 +264,9 @@ def _planned(asked: Asked, run: Path | None, sizes: str | None, lengths: str | N
 
 def _tell_shortage(schedule: Schedule, foreseen: Expectation) -> None:
     """Say on standard error if the clips allow less than the budget."""
-    if len(foreseen.clipped) == sum(size > 0 for size in schedule.sizes):
+    import numpy as np
+
+    if len(foreseen.clipped) == np.count_nonzero(schedule.strategy.limits(np.array(schedule.sizes))):
         asked, unit = schedule.budget.amount, schedule.budget.unit
         told = f"all clusters are knocked out after {foreseen.draws:,.0f} draws, within the {asked:,} {unit} asked for"
         typer.echo(f"interp: {told}; whatever the strategy, each is passed {schedule.strategy.clip:g} times", err=True)
@@ -279,14 +277,6 @@ def _told(schedule: Schedule) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {"strategy": asdict(schedule.strategy), "budget": asdict(schedule.budget), "seed": schedule.seed}
-
-
-def _at_limit(counts: Any, schedule: Schedule) -> Any:
-    """Clusters that have no draw left."""
-    import numpy as np
-
-    limits = schedule.strategy.limits(np.array(schedule.sizes))
-    return (limits > 0) & (counts >= np.floor(limits * (1 + 1e-12)))
 
 
 def _write_draws(out: Path, corpus: SamplingRun, drawn: Any) -> None:

@@ -57,6 +57,13 @@ def test_a_budget_beyond_the_clips_is_told(capsys: pytest.CaptureFixture[str]) -
     assert code == 0 and json.loads(out)["clipped"] == [1, 2] and not err
 
 
+def test_a_clip_below_one_draw_leaves_a_cluster_out(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", "--sizes", "6,1", "--clip", "0.5", "--json", "--draws"]
+    assert call(capsys, "sample", *words, "2")[2] == ""
+    code, out, err = call(capsys, "sample", *words, "9")
+    assert code == 0 and json.loads(out)["expected"] == [3, 0] and "all clusters are knocked out after 3 draws" in err
+
+
 def test_no_budget_is_more_than_the_clips_allow(run: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = asked(capsys, "draw", run, "--clip", "2", "--draws", "1000")
     assert found["counts"] == [2 * size for size in SIZES] and found["clipped"] == [0, 1, 2, 3, 4]
@@ -105,6 +112,8 @@ def test_a_clip_without_effect_is_told(run: str, capsys: pytest.CaptureFixture[s
         (["plan", "--sizes", "5,1", "--draws", "3", "--tokens", "4"], "3 draws and 4 tokens given"),
         (["plan", "--sizes", "5,1", "--tokens", "4"], "needs the mean tokens"),
         (["plan", "--sizes", "5,1", "--tokens", "4", "--lengths", "4"], "--lengths has 1 numbers for the 2"),
+        (["plan", "--sizes", "5,1,3", "--tokens", "10", "--lengths", "0,0,0"], "mean tokens [0.0, 0.0, 0.0] are refused"),
+        (["choose", "RUN", "--clusters", "2"], "holds embeddings of 0 of "),
         (["plan", "--sizes", "5,1", "--draws", "3", "--clip", "-1"], "clip -1.0 is refused"),
         (["draw", "RUN", "--draws", "9", "--strategy", "best"], "unknown strategy 'best'"),
         (["draw", "absent", "--draws", "9"], "absent is no run folder"),
