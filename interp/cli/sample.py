@@ -321,15 +321,18 @@ def compare_strategies(
     as_json: AsJson = False,
 ) -> None:
     """Train a small decoder under each strategy at equal tokens: losses of rare and common clusters, against random."""
-    from training.sampling.comparison import Comparison, against, compare
+    from training.sampling.comparison import Comparison, against, clipped, compare, tokens_read
     from training.sampling.folder import SamplingRun
     from training.sampling.strategy_training import StrategyTraining
-    from training.sampling.token_corpus import CorpusOptions
+    from training.sampling.token_corpus import CorpusOptions, token_corpus
 
     asked = Comparison(tuple(strategies.split(",")), clip, seeds, StrategyTraining(CorpusOptions(skew=skew), passes))
-    table = compare(SamplingRun.open(run), out, asked, device=device)
+    prepared = SamplingRun.open(run)
+    table = compare(prepared, out, asked, device=device)
+    corpus = token_corpus(prepared, out, asked.training.corpus)
     means = table.pivot_table(index="strategy", columns="part", values="loss").to_string(float_format="{:.3f}".format)
-    result = {"losses": table.to_dict("records")}
+    result: dict[str, Any] = {"losses": table.to_dict("records"), "clipped": clipped(corpus, asked)}
+    result |= {"tokens_read": tokens_read(corpus, asked)}
     result |= {"against_random": against(table).to_dict("records")} if "random" in set(table.strategy) else {}
     emit(result, as_json=as_json, text=f"loss on held-out documents, nats a token\n{means}")
 
