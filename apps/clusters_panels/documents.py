@@ -169,8 +169,8 @@ def _on_mark(cluster: int, mark_key: str, note_key: str) -> None:
 
 def as_jsonl(corpus: Corpus, selection: Selection) -> str:
     """The selected documents with texts, metadata, cluster and the reader's mark of it, one JSON object a line."""
-    known, noted, found = corpus.documents.iloc[selection.numbers], marks(), corpus.texts(selection.numbers)
-    rows = found.astype(object).where(found.notna(), None).to_dict("records")
+    known, noted = corpus.documents.iloc[selection.numbers], marks()
+    rows = corpus.run.documents_at(np.asarray(selection.numbers)).to_pylist()
     lines = []
     for row, cluster, similarity in zip(rows, known["cluster"].tolist(), known["similarity"].tolist(), strict=True):
         mark, text = noted.get(cluster, ("", ""))

@@ -67,11 +67,6 @@ class Plan:
         """How often a document of each cluster is expected to be seen; 0 for empty clusters."""
         return self.expected.counts / np.maximum(self.sizes, 1)
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether all clusters are knocked out before the budget is used up."""
-        return math.isinf(self.expected.level) and math.isfinite(self.strategy.clip)
-
     def schedule(self, corpus: Corpus, *, seed: int) -> Schedule:
         """The schedule that draws it."""
         lengths = tuple(self.lengths.tolist()) if self.budget.unit == "tokens" else None

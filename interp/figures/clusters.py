@@ -52,11 +52,6 @@ def document_map(
     return figure
 
 
-def cluster_colours(clusters: pd.Series) -> list[str]:
-    """Colour of each cluster's number on the map; a colour comes back after as many clusters as there are colours."""
-    return [SERIES[int(cluster) % len(SERIES)] for cluster in clusters]
-
-
 def _coloured(frame: pd.DataFrame, colour: str) -> list[tuple[str, pd.DataFrame, dict]]:
     """Traces as name, rows and marker: one for clusters and numbers, one a category."""
     if colour == "cluster":

@@ -8,5 +8,6 @@ sys.path[:0] = [str(Path(__file__).parents[2])]
 
 from apps.clusters_panels import opening, page  # noqa: E402
 
-opening.asked_run = lambda: os.environ["RUN_FOLDER"]
-page.main()
+if __name__ == "__main__":  # AppTest leaves it as the main module, which a spawned worker of a later test runs again
+    opening.asked_run = lambda: os.environ["RUN_FOLDER"]
+    page.main()
