@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.browser import ROOT, Visit, served, visit
 from benchmarks.harness import arguments, publish
+from benchmarks.script_reruns import script_reruns
 
 _APP = ROOT / "apps" / "circuits.py"
 _CIRCUIT = ".link-graph .node"
@@ -65,32 +66,13 @@ def _until(seen: Visit, place: str, title: str) -> float:
     return time.perf_counter() - began
 
 
-def script(runs: int) -> dict[str, float]:
-    """Seconds of a script run when nothing has changed, in process."""
-    from streamlit.testing.v1 import AppTest
-
-    page = AppTest.from_file(str(_APP), default_timeout=120).run()
-    if page.exception or page.error:
-        raise SystemExit(f"the app shows an error: {(page.exception or page.error)[0].value}")
-    taken = []
-    for _ in range(runs + 1):
-        began = time.perf_counter()
-        page.run()
-        taken.append(time.perf_counter() - began)
-    warm = sorted(taken[1:])
-    return {
-        "script_rerun_median_seconds": statistics.median(warm),
-        "script_rerun_p95_seconds": warm[min(int(0.95 * len(warm)), len(warm) - 1)],
-    }
-
-
 def main() -> None:
     """Measure and write `results/app.json`."""
     options = arguments(__doc__)
     quick = options.parse_args().quick
     visits = [cold() for _ in range(1 if quick else 3)]
     result: dict[str, Any] = {name: statistics.median(one[name] for one in visits) for name in visits[0]}
-    result |= script(5 if quick else 20)
+    result |= script_reruns(_APP, 5 if quick else 20)
     note = "Medians of three cold visits in headless Chromium; a click is timed until its circuit is on screen."
     publish("app", result | {"target": _TARGETS, "note": note, "title": "Circuits app"}, quick=quick)
 

@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.browser import ROOT, Visit, served, visit
 from benchmarks.harness import arguments, publish
 from benchmarks.made_corpus import make_corpus
+from benchmarks.script_reruns import script_reruns
 
 _APP = ROOT / "apps" / "clusters.py"
 POINTS, CLUSTERS = 100_000, 500
@@ -81,21 +82,6 @@ def slide(seen: Visit, steps: int = 11) -> list[float]:
     return taken[1:]
 
 
-def script(runs: int) -> dict[str, float]:
-    """Seconds of a script run when nothing has changed, in process."""
-    from streamlit.testing.v1 import AppTest
-
-    page = AppTest.from_file(str(_APP), default_timeout=120).run()
-    if page.exception or page.error:
-        raise SystemExit(f"the app shows an error: {(page.exception or page.error)[0].value}")
-    taken = []
-    for _ in range(runs + 1):
-        began = time.perf_counter()
-        page.run()
-        taken.append(time.perf_counter() - began)
-    return {"script_rerun_median_seconds": statistics.median(taken[1:])}
-
-
 def main() -> None:
     """Measure and write `results/clusters_app.json`."""
     quick = arguments(__doc__).parse_args().quick
@@ -118,7 +104,7 @@ def main() -> None:
         "slider_to_redraw_median_seconds": statistics.median(moves),
         "slider_to_redraw_max_seconds": moves[-1],
         "slider_to_redraw_median_seconds_100k": statistics.median(large_moves),
-    } | script(5 if quick else 20)
+    } | script_reruns(_APP, 5 if quick else 20)
     note = (
         "Medians of three cold visits in headless Chromium, WebGL in software; the shipped run, and a made one of "
         f"{POINTS:,} documents in {CLUSTERS} clusters."
