@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 TINY = 10
 """Documents below which a cluster counts as tiny."""
+SAMPLE = 2_000
+"""Documents whose silhouette is measured."""
 
 
 def compare_k(
-    vectors: Vectors, candidates: Sequence[int], options: KMeansOptions, *, sample: int = 2_000, progress: bool = True
+    vectors: Vectors, candidates: Sequence[int], options: KMeansOptions, *, sample: int = SAMPLE, progress: bool = True
 ) -> pd.DataFrame:
     """Cluster with each number of clusters, all else as in `options`.
 
@@ -52,12 +54,11 @@ def _described(vectors: Vectors, options: KMeansOptions, sample: int, progress: 
     began = time.perf_counter()
     found = spherical_kmeans(vectors, options, progress=progress)
     seconds = time.perf_counter() - began
-    numbers = np.random.default_rng(options.seed).permutation(len(vectors))[:sample]
     shape = balance(found.sizes.numpy())
     return {
         "clusters": len(found.centroids),
         "inertia": found.inertia,
-        "silhouette": float(silhouettes(vectors, found.centroids, numbers).mean()),
+        "silhouette": mean_silhouette(vectors, found.centroids, sample=sample, seed=options.seed),
         "tiny": float((found.sizes < TINY).double().mean()),
         "empty": shape.empty,
         "largest": shape.largest,
@@ -65,6 +66,14 @@ def _described(vectors: Vectors, options: KMeansOptions, sample: int, progress: 
         "steps": len(found.history),
         "seconds": round(seconds, 3),
     }
+
+
+def mean_silhouette(
+    vectors: Vectors, centroids: Float[Tensor, "cluster d"], *, sample: int = SAMPLE, seed: int = 0
+) -> float:
+    """Mean silhouette of `sample` random documents."""
+    numbers = np.random.default_rng(seed).permutation(len(vectors))[:sample]
+    return float(silhouettes(vectors, centroids, numbers).mean())
 
 
 def silhouettes(

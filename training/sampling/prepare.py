@@ -30,6 +30,7 @@ from interp.runs.errors import UserError
 from interp.runs.parts import Parts, write_part
 from training.sampling import kmeans
 from training.sampling.assign import Assignment, assign
+from training.sampling.choose_k import mean_silhouette
 from training.sampling.corpus_run import check_known, refusable
 from training.sampling.duplicates import DuplicateOptions, near_duplicates
 from training.sampling.embed import embed, texts_at
@@ -39,6 +40,7 @@ from training.sampling.folder import JOB, Embeddings
 from training.sampling.kmeans import KMeansOptions, check_clusters, spherical_kmeans
 from training.sampling.map import Method, document_map
 from training.sampling.terms import MOST, cluster_terms
+from training.sampling.vectors import Subset
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def prepare(
 ) -> dict[str, Any]:
     """Prepare the corpus `source` in the run folder `out`, or go on with the run there; return its results.
 
-    Results: documents, characters, clusters, duplicates, set_aside, inertia, steps, seconds (of this call), warning.
+    Results: documents, characters, clusters, duplicates, set_aside, inertia, silhouette (mean over a sample), steps,
+    seconds (of this call), warning.
     Under torchrun all ranks embed, the first one does the rest, and the others return an empty result.
 
     Raises UserError for a corpus that is none, a number of clusters that does not fit it, or an unknown setting.
@@ -136,6 +139,7 @@ def _cluster(documents: Parts, out: Path, settings: Preparation, device: torch.d
         "clusters": len(found.centroids),
         "duplicates": int((~kept).sum()),
         "inertia": found.inertia,
+        "silhouette": mean_silhouette(Subset(embeddings, kept), found.centroids, seed=settings.seed),
         "steps": found.steps,
         "warning": found.warning,
     }

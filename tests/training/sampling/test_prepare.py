@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from sklearn.metrics import normalized_mutual_info_score
+from sklearn.metrics import normalized_mutual_info_score, silhouette_score
 
 from interp.corpora import store as stores
 from interp.runs.errors import UserError
@@ -38,9 +38,10 @@ def prepared(folder: Path, settings: Preparation = SETTINGS, **options: Any) -> 
 
 def test_topics_become_clusters(tmp_path: Path) -> None:
     results, run = prepared(tmp_path)
-    assert results | {"seconds": 0, "inertia": 0, "steps": 0, "characters": 0} == {
+    varying = {"seconds": 0, "inertia": 0, "steps": 0, "characters": 0, "silhouette": 0}
+    assert results | varying == {
         "documents": 53, "characters": 0, "clusters": 3, "duplicates": 2, "set_aside": 1, "warning": None, "seconds": 0,
-        "inertia": 0, "steps": 0,
+        "inertia": 0, "steps": 0, "silhouette": 0,
     }  # fmt: skip
     assert run.manifest["results"] == results and run.manifest["config"]["clusters"] == 3
     topics = [name for batch in run.documents(["topic"]) for name in batch.column(0).to_pylist()]
@@ -65,6 +66,9 @@ def test_tables_agree_with_each_other(tmp_path: Path) -> None:
     assert (found["cluster"].to_numpy() == similarity.argmax(1).numpy()).all()
     kept = found["duplicate_of"].isna().to_numpy()
     assert results["inertia"] == pytest.approx(1 - best[kept].mean(), abs=1e-6)
+    label = found["cluster"][kept]
+    expected = silhouette_score(vectors[kept].double().numpy(), label, metric="cosine")
+    assert results["silhouette"] == pytest.approx(expected, abs=1e-5)
     first = found["id"][0]
     assert dict(zip(found["id"][~kept], found["duplicate_of"][~kept], strict=True)) == {"again": first, "more": first}
     characters = np.array([number for batch in run.documents(["characters"]) for number in batch.column(0).to_pylist()])
