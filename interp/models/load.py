@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 _SHIPPED_LM = ", ".join(name for name, model in SHIPPED.items() if model.kind == "language model")
 _HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")
+
+
+class CausalModel(NamedTuple):
+    """A language model as transformers has it, for work that needs no hooks: scoring, generation, tuning."""
+
+    model: Any
+    tokenizer: Any
 
 
 def load(
@@ -70,6 +77,36 @@ def load_language(name_or_path: str, *, device: str = "auto") -> LanguageModel:
     return loaded
 
 
+def load_causal(name_or_path: str, *, device: str = "auto") -> CausalModel:
+    """A language model without the Bridge: no hooks, no self-check, transformers' own attention and cache.
+
+    `name_or_path` is what `load` takes for one, or a folder with a LoRA adapter (of `peft`), which is merged into the
+    model that it names. Raises UserError as `load` does.
+    """
+    where = resolve(device)
+    name = ALIASES.get(name_or_path, name_or_path)
+    path = Path(name)
+    if name in SHIPPED and SHIPPED[name].kind == "language model":
+        return _read_transformers(str(converted(shipped_path(name))), name=name, device=where, local=True)
+    if name not in SHIPPED and (path / "adapter_config.json").exists():
+        return _read_adapter(path, device)
+    if name not in SHIPPED and (path / "config.json").exists():
+        return _read_transformers(str(path), name=path.name, device=where, local=True)
+    if (on_hub := _HUB_ID.fullmatch(name)) and not path.exists() and not path.parent.exists():
+        return _read_transformers(on_hub["id"], name=name, device=where, local=False, revision=on_hub["revision"])
+    raise UserError(f"'{name_or_path}' is no language model; accepted are a Hub id, a folder, or {_SHIPPED_LM}")
+
+
+def _read_adapter(folder: Path, device: str) -> CausalModel:
+    try:
+        from peft import PeftConfig, PeftModel
+    except ImportError:
+        raise UserError(f"{folder} holds a LoRA adapter, which needs peft: pip install 'interp-lab[models]'") from None
+    base = load_causal(str(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path), device=device)
+    model: Any = PeftModel.from_pretrained(base.model, str(folder))
+    return CausalModel(model.merge_and_unload().eval(), base.tokenizer)
+
+
 def _load_shipped(name: str, device: torch.device) -> Any:
     path, kind = shipped_path(name), SHIPPED[name].kind
     if kind == "Othello transformer":
@@ -101,21 +138,28 @@ def _load_path(path: Path, device: torch.device) -> Any:
 def _load_transformers(
     source: str, *, name: str, device: torch.device, local: bool, revision: str | None = None
 ) -> LanguageModel:
+    from interp.models.bridge import wrap
+
+    model, tokenizer = _read_transformers(source, name=name, device=device, local=local, revision=revision)
+    return wrap(model, tokenizer, name=name, device=device)
+
+
+def _read_transformers(
+    source: str, *, name: str, device: torch.device, local: bool, revision: str | None = None
+) -> CausalModel:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
-
-    from interp.models.bridge import wrap
 
     disable_progress_bar()  # its bars would stand before the one line of a mistake
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local, revision=revision or "main")
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             source, local_files_only=local, revision=revision or "main", dtype=torch.float32
         )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"'{name}' cannot be loaded as a causal language model: {reason}") from None
-    return wrap(model, tokenizer, name=name, device=device)
+    return CausalModel(model.to(device).eval(), tokenizer)
 
 
 def _wrap_loaded(model: torch.nn.Module, tokenizer: Any, device: torch.device) -> LanguageModel:

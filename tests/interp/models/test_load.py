@@ -9,7 +9,7 @@ import torch
 
 from interp.models import gguf
 from interp.models.gguf import cache_folder, converted
-from interp.models.load import load
+from interp.models.load import load, load_causal
 from interp.models.registry import SHIPPED, shipped_path
 from interp.othello.transformer import OthelloConfig, OthelloTransformer, save
 from interp.runs.errors import UserError
@@ -95,6 +95,24 @@ def test_a_folder_loads_as_the_model_that_was_saved_there(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_a_plain_model_is_the_folder_s_and_an_adapter_is_merged_into_it(tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    model, words = transformers_model("llama"), tokenizer()
+    model.save_pretrained(tmp_path / "base")
+    words.save_pretrained(tmp_path / "base")
+    tokens = torch.tensor([[1, 2, 3]])
+    plain = load_causal(str(tmp_path / "base"), device="cpu").model(tokens).logits
+    assert torch.equal(plain, model(tokens).logits)
+    adapted = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
+    adapted.peft_config["default"].base_model_name_or_path = str(tmp_path / "base")
+    adapted.save_pretrained(tmp_path / "adapter")
+    merged = load_causal(str(tmp_path / "adapter"), device="cpu").model(tokens).logits
+    assert torch.allclose(merged, adapted(tokens).logits, atol=1e-4) and not torch.allclose(merged, plain, atol=1e-3)
+    with pytest.raises(UserError, match="is no language model; accepted are a Hub id, a folder, or smollm2"):
+        load_causal("minilm")
+
+
 def test_a_model_without_its_tokenizer_is_refused() -> None:
     with pytest.raises(UserError, match="tokenizer="):
         load(transformers_model("gpt2"))
@@ -127,6 +145,8 @@ def test_smollm2_is_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_minilm_ranks_a_paraphrase_above_another_subject() -> None:
     embed = load("minilm", device="cpu")
-    cat, feline, budget = embed(["A cat sleeps on the sofa.", "A kitten naps on the couch.", "Parliament passed the budget."])
+    cat, feline, budget = embed(
+        ["A cat sleeps on the sofa.", "A kitten naps on the couch.", "Parliament passed the budget."]
+    )
     assert float(cat @ feline) > 0.5 > 0.2 > float(cat @ budget)
     torch.testing.assert_close(cat.norm(), torch.tensor(1.0))
