@@ -25,6 +25,8 @@ from interp.runs.folder import about
 
 RESULTS = Path(__file__).parent / "results"
 _LOAD_BEFORE = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+_MAIN = getattr(sys.modules["__main__"], "__spec__", None)
+"""Taken here, because what runs an app's script puts another module in its place."""
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -93,6 +95,5 @@ def write_result(name: str, result: dict[str, Any], *, seed: int | None = None) 
 
 
 def _command() -> str:
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    program = ["python", "-m", spec.name] if spec else [Path(sys.argv[0]).name]
+    program = ["python", "-m", _MAIN.name] if _MAIN else [Path(sys.argv[0]).name]
     return shlex.join([*program, *sys.argv[1:]])
