@@ -28,7 +28,7 @@ from interp.runs.errors import UserError
 
 if TYPE_CHECKING:
     from training.sampling.expected import Expectation
-    from training.sampling.folder import SamplingRun
+    from training.sampling.grouped import GroupedCorpus
     from training.sampling.schedule import Schedule
 
 app = typer.Typer(no_args_is_help=True, help="Balanced sampling over the clusters of a corpus (ClusterClip).")
@@ -40,6 +40,7 @@ Source = Annotated[
     str, typer.Argument(help="JSONL, CSV or Parquet (.gz and .zst too), a folder of .txt and .md, or hf:owner/name.")
 ]
 RunFolder = Annotated[Path, typer.Argument(help="Folder that `interp sample prepare` made.")]
+GroupedFolder = Annotated[Path, typer.Argument(help="Folder that `interp sample prepare` or `interp longtext score` made.")]
 TextColumn = Annotated[str, typer.Option(help="Column with the text.")]
 IdColumn = Annotated[str, typer.Option(help="Column with the identifiers; without one a document's place is its own.")]
 Engine = Annotated[str, typer.Option(help="auto, inline, process (a pool of processes), or ray.")]
@@ -142,7 +143,7 @@ def plan(
 
 @app.command()
 def draw(
-    run: RunFolder,
+    run: GroupedFolder,
     strategy: Kind = None,
     clip: Clip = None,
     alpha: Alpha = None,
@@ -159,10 +160,10 @@ def draw(
 ) -> None:
     """Draw, and count: draws of each cluster beside what was expected, most repeats of a document."""
     from training.sampling.draws import draw as drawn_of
-    from training.sampling.folder import SamplingRun
+    from training.sampling.grouped import open_grouped
 
     asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
-    corpus = SamplingRun.open(run)
+    corpus = open_grouped(run)
     planned = asked.schedule(corpus, schedule)
     _tell_shortage(planned, planned.expected())
     began = time.perf_counter()
@@ -185,7 +186,7 @@ def draw(
 
 @app.command("export")
 def export_corpus(
-    run: RunFolder,
+    run: GroupedFolder,
     out: Annotated[Path, typer.Option(help=".jsonl, .jsonl.gz, .jsonl.zst or .parquet.")],
     strategy: Kind = None,
     clip: Clip = None,
@@ -202,10 +203,10 @@ def export_corpus(
 ) -> None:
     """Write the resampled corpus: documents in the order in which they are drawn, repeats included."""
     from training.sampling.export import export
-    from training.sampling.folder import SamplingRun
+    from training.sampling.grouped import open_grouped
 
     asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
-    corpus = SamplingRun.open(run)
+    corpus = open_grouped(run)
     planned = asked.schedule(corpus, schedule)
     _tell_shortage(planned, planned.expected())
     began = time.perf_counter()
@@ -276,10 +277,10 @@ def _told(schedule: Schedule) -> dict[str, Any]:
     """What the figures rest on."""
     from dataclasses import asdict
 
-    return {"strategy": asdict(schedule.strategy), "budget": asdict(schedule.budget), "seed": schedule.seed}
+    return {"strategy": schedule.strategy.settings(), "budget": asdict(schedule.budget), "seed": schedule.seed}
 
 
-def _write_draws(out: Path, corpus: SamplingRun, drawn: Any) -> None:
+def _write_draws(out: Path, corpus: GroupedCorpus, drawn: Any) -> None:
     from interp.runs.atomic import write_frame
 
     write_frame(out, corpus.assignments[["id", "cluster", "duplicate_of"]].assign(draws=drawn))

@@ -10,7 +10,7 @@ import typer
 from interp.runs.errors import UserError
 
 if TYPE_CHECKING:
-    from training.sampling.folder import SamplingRun
+    from training.sampling.grouped import GroupedCorpus
     from training.sampling.lengths import TokenCount
     from training.sampling.schedule import Schedule
     from training.sampling.strategies import Budget, Strategy
@@ -64,7 +64,7 @@ class Asked(NamedTuple):
         count = TokenCount(self.token_column, self.tokenizer, per_token)
         return strategy, Budget.of(self.draws, self.tokens), count
 
-    def schedule(self, run: SamplingRun, plan: Path | None) -> Schedule:
+    def schedule(self, run: GroupedCorpus, plan: Path | None) -> Schedule:
         """The schedule over a run. Raises UserError if options are given beside a schedule's file."""
         from training.sampling.schedule import Schedule
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from training.sampling.folder import SamplingRun
+from training.sampling.grouped import GroupedCorpus
+from training.sampling.sampler import drawable
 from training.sampling.schedule import Schedule
 
 
@@ -38,13 +39,14 @@ class Drawn(NamedTuple):
         return int(self.documents.max(initial=0))
 
 
-def draw(run: SamplingRun, schedule: Schedule) -> Drawn:
+def draw(run: GroupedCorpus, schedule: Schedule) -> Drawn:
     """Draw all that `schedule` asks of `run`, and count. Raises UserError as `Schedule.sampler` does."""
     sampler, documents = schedule.sampler(run), np.zeros(len(run), np.int64)
     for block in sampler.blocks():
         documents += np.bincount(block, minlength=len(documents))
     sizes = np.array(schedule.sizes)
-    counts = np.bincount(run.assignments["cluster"], weights=documents, minlength=len(sizes)).astype(np.int64)
+    cluster, drawn = drawable(run), documents > 0
+    counts = np.bincount(cluster[drawn], weights=documents[drawn], minlength=len(sizes)).astype(np.int64)
     limits = schedule.strategy.limits(sizes)
     clipped = np.flatnonzero((limits > 0) & (counts >= limits)).tolist()
     return Drawn(documents, counts, schedule.expected().counts, clipped)

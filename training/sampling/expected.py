@@ -40,7 +40,8 @@ class Expectation(NamedTuple):
     clipped: list[int]
     """Clusters with m_k = tau n_k."""
     level: float
-    """lambda, for weights n_k^alpha; NaN where alpha moves, infinite where the budget is more than all clusters hold."""
+    """lambda, for weights n_k^alpha, or u_k n_k of a mixture; NaN where alpha moves, infinite where the budget is more than
+    all clusters hold."""
 
     @property
     def draws(self) -> float:
@@ -73,7 +74,7 @@ def expected(sizes: Sizes, strategy: Strategy, budget: Budget, lengths: PerClust
         reached = np.isfinite(filled_at) if strategy.stairs == 1 else now_full
         times[reached] = filled_at[reached]
         counts, last = stair.counts, stair.level
-    largest = np.max(sizes[sizes > 0].astype(float) ** strategy.exponent(0))  # weights are given over their largest
+    largest = np.exp(strategy.log_weights(sizes).max())  # weights are given over their largest
     level = last / largest if strategy.stairs == 1 else np.nan
     return Expectation(counts, times, np.flatnonzero(_full(counts, limits)).tolist(), float(level))
 

@@ -23,7 +23,7 @@ from interp.runs.atomic import replacing
 from interp.runs.errors import UserError
 from interp.runs.parts import gathered
 from interp.runs.progress import Progress
-from training.sampling.folder import SamplingRun
+from training.sampling.grouped import GroupedCorpus
 from training.sampling.sampler import ClusterSampler
 
 ROWS = 2048
@@ -45,7 +45,7 @@ class Exported(NamedTuple):
     """Most draws of one document."""
 
 
-def export(run: SamplingRun, sampler: ClusterSampler, out: Path) -> Exported:
+def export(run: GroupedCorpus, sampler: ClusterSampler, out: Path) -> Exported:
     """Write what `sampler` draws of `run` to `out`: .jsonl, .jsonl.gz, .jsonl.zst or .parquet, whole or not at all.
 
     Every record is the document with its metadata, its cluster, and how often it was drawn before: identifiers repeat,
@@ -83,7 +83,7 @@ class _Corpus:
 
 
 @contextmanager
-def _laid_out(run: SamplingRun, folder: Path) -> Iterator[_Corpus]:
+def _laid_out(run: GroupedCorpus, folder: Path) -> Iterator[_Corpus]:
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as place:
         path, batches = Path(place) / "corpus.arrow", run.documents()
         first = next(batches)

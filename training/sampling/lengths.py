@@ -15,7 +15,7 @@ from interp.runs.errors import UserError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from training.sampling.folder import SamplingRun
+    from training.sampling.grouped import GroupedCorpus
 
 CHARACTERS_PER_TOKEN = 4.0
 """Rough figure for English text and byte-pair encodings of tens of thousands of tokens; our choice."""
@@ -40,7 +40,7 @@ class TokenCount:
         if not 0 < self.characters < math.inf:
             raise UserError(f"{self.characters} characters a token are refused; accepted is a number above 0")
 
-    def lengths(self, run: SamplingRun) -> Int[np.ndarray, " document"]:
+    def lengths(self, run: GroupedCorpus) -> Int[np.ndarray, " document"]:
         """Tokens of every document, an empty one counting as one token.
 
         Raises UserError for a column that is missing or holds no counts, and for a tokenizer that cannot be read.

@@ -25,7 +25,7 @@ from training.sampling.kernels import draw_in_turns, draw_independently, hashed,
 from training.sampling.strategies import Budget, Strategy
 
 if TYPE_CHECKING:
-    from training.sampling.folder import SamplingRun
+    from training.sampling.grouped import GroupedCorpus
 
 BLOCK = 65_536
 """Draws made at a time."""
@@ -63,7 +63,7 @@ class Stream:
         pools = np.where(clusters < 0, -1, 0) if strategy.pooled else clusters
         order = np.argsort(pools, kind="stable")
         self.members = order[np.searchsorted(pools[order], 0) :]
-        self.sizes = np.bincount(pools[self.members], minlength=1)
+        self.sizes = np.bincount(pools[self.members], minlength=max(len(strategy.factors), 1))
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)])
         self.caps = np.minimum(strategy.limits(self.sizes), _ENDLESS).astype(np.int64)
         in_draws = lengths is None or budget.unit == "draws"
@@ -150,8 +150,8 @@ class ClusterSampler(Sampler[int]):
         self.seek(0)
 
     @classmethod
-    def of_run(cls, run: SamplingRun, strategy: Strategy, budget: Budget, **options: Any) -> ClusterSampler:
-        """Sampler over the documents of `interp sample prepare`, near-duplicates left out; options as above."""
+    def of_run(cls, run: GroupedCorpus, strategy: Strategy, budget: Budget, **options: Any) -> ClusterSampler:
+        """Sampler over a corpus in groups, such as `interp sample prepare` leaves it; options as above."""
         return cls(drawable(run), strategy, budget, **options)
 
     @property
@@ -206,7 +206,7 @@ class ClusterSampler(Sampler[int]):
 
     def _settings(self) -> dict[str, Any]:
         stream = self._stream
-        rule = {"strategy": asdict(stream.strategy), "budget": asdict(stream.budget), "seed": self.seed}
+        rule = {"strategy": stream.strategy.settings(), "budget": asdict(stream.budget), "seed": self.seed}
         return {**rule, "sizes": stream.sizes.tolist(), "documents": stream.digest}
 
     def _mine(self, position: int) -> bool:
@@ -223,8 +223,8 @@ class ClusterSampler(Sampler[int]):
         self._ended = True
 
 
-def drawable(run: SamplingRun) -> Int[np.ndarray, " document"]:
-    """Cluster of every document of a run, -1 for near-duplicates: they are never drawn."""
+def drawable(run: GroupedCorpus) -> Int[np.ndarray, " document"]:
+    """Cluster of every document of a run, -1 for near-duplicates and what is in no cluster: they are never drawn."""
     table = run.assignments
     return np.where(table["duplicate_of"].isna(), table["cluster"], -1).astype(np.int64)
 

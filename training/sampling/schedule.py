@@ -11,7 +11,8 @@
     expected: [5.0, 2.0, 5.0]            draws of every cluster, for the reader: computed anew, never read
     clipped: [1]
 
-`Schedule.read(path).sampler()` gives the sampler that draws it. A clip of null is none. torch is imported only to draw:
+`Schedule.read(path).sampler()` gives the sampler that draws it. A clip of null is none. A mixture
+has `factors` beside, one a cluster, and its run is what `interp longtext score` made. torch is imported only to draw:
 planning answers at once.
 """
 
@@ -30,7 +31,7 @@ from training.sampling.lengths import TokenCount, mean_lengths
 from training.sampling.strategies import Budget, Strategy
 
 if TYPE_CHECKING:
-    from training.sampling.folder import SamplingRun
+    from training.sampling.grouped import GroupedCorpus
     from training.sampling.sampler import ClusterSampler
 
 VERSION = 1
@@ -53,7 +54,7 @@ class Schedule:
 
     @classmethod
     def of_run(
-        cls, run: SamplingRun, strategy: Strategy, budget: Budget, *, seed: int = 0, tokens: TokenCount | None = None
+        cls, run: GroupedCorpus, strategy: Strategy, budget: Budget, *, seed: int = 0, tokens: TokenCount | None = None
     ) -> Schedule:
         """Schedule over a prepared corpus. Raises UserError if its documents' tokens are needed and cannot be had."""
         from training.sampling.sampler import drawable
@@ -96,7 +97,7 @@ class Schedule:
         content = {
             "version": VERSION,
             "run": self.run,
-            "strategy": asdict(self.strategy) | {"clip": clip},
+            "strategy": self.strategy.settings() | {"clip": clip},
             "budget": asdict(self.budget),
             "seed": self.seed,
             "tokens": asdict(self.tokens),
@@ -112,17 +113,17 @@ class Schedule:
         lengths = None if self.lengths is None else np.array(self.lengths)
         return expected(np.array(self.sizes), self.strategy, self.budget, lengths)
 
-    def sampler(self, run: SamplingRun | None = None, **options: Any) -> ClusterSampler:
+    def sampler(self, run: GroupedCorpus | None = None, **options: Any) -> ClusterSampler:
         """The sampler that draws it; `rank`, `world` and `drop_last` as `ClusterSampler` takes them.
 
         Raises UserError if no run is given or named, or the run has other clusters than the schedule was made for.
         """
-        from training.sampling.folder import SamplingRun
+        from training.sampling.grouped import open_grouped
         from training.sampling.sampler import ClusterSampler
 
         if run is None and self.run is None:
             raise UserError("the schedule names no run; give the folder that `interp sample prepare` made")
-        corpus = run or SamplingRun.open(Path(self.run or ""))
+        corpus = run or open_grouped(Path(self.run or ""))
         if tuple(corpus.sizes.tolist()) != self.sizes:
             raise UserError(f"{corpus.path} has other clusters than the schedule was made for; plan it anew on this run")
         lengths = self.tokens.lengths(corpus) if self.budget.unit == "tokens" else None
@@ -133,7 +134,7 @@ def _parsed(found: dict[str, Any]) -> Schedule:
     rule, budget, lengths = found["strategy"], found["budget"], found["lengths"]
     unit = {"draws": None, "tokens": None} | {budget["unit"]: int(budget["amount"])}
     return Schedule(
-        Strategy.named(rule["kind"], clip=rule["clip"], alpha=rule["alpha"], order=rule["order"]),
+        _strategy(rule),
         Budget.of(**unit),
         tuple(int(size) for size in found["sizes"]),
         int(found["seed"]),
@@ -141,3 +142,9 @@ def _parsed(found: dict[str, Any]) -> Schedule:
         None if lengths is None else tuple(float(length) for length in lengths),
         TokenCount(**found["tokens"]),
     )
+
+
+def _strategy(rule: dict[str, Any]) -> Strategy:
+    if rule["kind"] == "mixture":
+        return Strategy.mixture([float(factor) for factor in rule["factors"]], order=rule["order"])
+    return Strategy.named(rule["kind"], clip=rule["clip"], alpha=rule["alpha"], order=rule["order"])

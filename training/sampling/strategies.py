@@ -1,4 +1,4 @@
-"""Which cluster the next document comes from (arXiv 2402.14526): six rules that differ in two things.
+"""Which cluster the next document comes from (arXiv 2402.14526): six rules that differ in two things, and mixtures.
 
 A rule draws cluster k with probability proportional to n_k^alpha among the clusters that are still active, n_k being its
 size; a cluster is knocked out once it has been passed over tau times (the clip), tau n_k rounded down to whole draws.
@@ -15,35 +15,40 @@ size; a cluster is knocked out once it has been passed over tau times (the clip)
 The paper's abstract and its first figure show random, uniform and ClusterClip. That the two curricula exist is known from
 a digest of the paper only; their rule, the default tau of 5 and the temperature are our choices. alpha moves in `STAIRS`
 equal stairs, so that a cluster's expected draws are a sum of closed forms.
+
+A mixture draws group k in proportion to u_k n_k, with factors u_k that its maker sets: how often a document of group k
+comes in the time in which one of a group with factor 1 comes once (the recipe of arXiv 2402.13583 is one over types).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from interp.runs.errors import UserError
 
-Kind = Literal["random", "uniform", "clusterclip", "general_to_specific", "specific_to_general", "temperature"]
+Kind = Literal["random", "uniform", "clusterclip", "general_to_specific", "specific_to_general", "temperature", "mixture"]
 Order = Literal["iid", "round_robin"]
 Unit = Literal["draws", "tokens"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind != "mixture")
+"""Rules that need no more than a name; a mixture needs its factors."""
 CLIP = 5.0
 """Default clip of ClusterClip."""
 ALPHA = 0.5
 """Default temperature exponent."""
 STAIRS = 256
 """Steps in which the curricula move alpha."""
-_FIXED = {"random": 1.0, "uniform": 0.0, "clusterclip": 0.0}
+_FIXED = {"random": 1.0, "uniform": 0.0, "clusterclip": 0.0, "mixture": 1.0}
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """A rule of sampling. `Strategy.named` fills defaults and checks what a user gave."""
+    """A rule of sampling. `Strategy.named` and `Strategy.mixture` fill defaults and check what a user gave."""
 
     kind: Kind
     clip: float = math.inf
@@ -52,6 +57,8 @@ class Strategy:
     """Exponent of the sizes, of `temperature` alone: 1 samples as documents lie, 0 all clusters alike."""
     order: Order = "iid"
     """Clusters drawn independently, or in turns such that draws stay within one of what is expected."""
+    factors: tuple[float, ...] = ()
+    """u_k, of `mixture` alone: one a group; a group with factor 0 is never drawn."""
 
     @classmethod
     def named(cls, kind: str, *, clip: float | None = None, alpha: float | None = None, order: str = "iid") -> Strategy:
@@ -74,6 +81,20 @@ class Strategy:
         allowed = name not in ("random", "uniform")
         return cls(name, (clip or default) if allowed else math.inf, ALPHA if alpha is None else alpha, order)  # type: ignore[arg-type]
 
+    @classmethod
+    def mixture(cls, factors: Sequence[float], *, order: str = "round_robin") -> Strategy:
+        """The mixture with these factors. Raises UserError unless all are 0 or more, finite, and one is not 0."""
+        if order not in get_args(Order):
+            raise UserError(f"unknown order '{order}'; accepted are {', '.join(get_args(Order))}")
+        if not all(0 <= factor < math.inf for factor in factors) or not any(factors):
+            raise UserError(f"factors {list(factors)} are refused; accepted are numbers from 0, at least one above it")
+        return cls("mixture", order=order, factors=tuple(map(float, factors)))  # type: ignore[arg-type]
+
+    def settings(self) -> dict[str, Any]:
+        """All that makes the rule, in numbers, words and lists; factors only where there are some."""
+        found = asdict(self) | {"factors": list(self.factors)}
+        return found if self.factors else {name: value for name, value in found.items() if name != "factors"}
+
     @property
     def stairs(self) -> int:
         """Equal parts of the budget within each of which alpha is constant."""
@@ -90,16 +111,37 @@ class Strategy:
         curricula = {"general_to_specific": 1 - done, "specific_to_general": done, "temperature": self.alpha}
         return {**_FIXED, **curricula}[self.kind]
 
-    def weights(self, sizes: Int[np.ndarray, " cluster"], stair: int = 0) -> Float[np.ndarray, " cluster"]:
-        """n_k^alpha over its largest value, 0 for empty clusters; at least one is not."""
+    def log_weights(self, sizes: Int[np.ndarray, " cluster"], stair: int = 0) -> Float[np.ndarray, " cluster"]:
+        """log(n_k^alpha), with log(u_k) added for mixtures; minus infinity for clusters that are never drawn.
+
+        Raises UserError for another number of groups than there are factors, or if nothing can be drawn.
+        """
         logs = self.exponent(stair) * np.log(np.maximum(sizes, 1))
+        if self.factors:
+            self._check_groups(len(sizes))
+            with np.errstate(divide="ignore"):
+                logs = logs + np.log(self.factors)
         logs[sizes <= 0] = -np.inf
+        if np.max(logs) == -np.inf:
+            raise UserError(f"no group with a factor above 0 has documents: sizes {np.asarray(sizes).tolist()[:8]}")
+        return logs
+
+    def weights(self, sizes: Int[np.ndarray, " cluster"], stair: int = 0) -> Float[np.ndarray, " cluster"]:
+        """n_k^alpha (u_k n_k for mixtures) over its largest value, 0 for empty clusters; at least one is not."""
+        logs = self.log_weights(sizes, stair)
         return np.exp(logs - logs.max())
 
     def limits(self, sizes: Int[np.ndarray, " cluster"]) -> Float[np.ndarray, " cluster"]:
         """tau n_k, in whole draws: those after which a cluster is knocked out; 0 for one that is never drawn."""
         draws = np.floor(self.clip * np.maximum(sizes, 1) * (1 + 1e-12))  # 0.7 of 10 is 7, and in floats a little less
-        return np.where(sizes > 0, draws, 0.0)
+        if not self.factors:
+            return np.where(sizes > 0, draws, 0.0)
+        self._check_groups(len(sizes))
+        return np.where((sizes > 0) & (np.array(self.factors) > 0), draws, 0.0)
+
+    def _check_groups(self, count: int) -> None:
+        if len(self.factors) != count:
+            raise UserError(f"{len(self.factors)} factors for {count} groups; accepted is one a group")
 
 
 @dataclass(frozen=True)
