@@ -6,15 +6,28 @@ Values are None where a metric was not computed, with the reason: never 0. Each 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args
 
-Language = Literal["en", "zh"]
+from interp.runs.errors import UserError
+from training.longtext.coherence import CoherenceModel, preset
+from training.longtext.complexity import moving_type_token_ratio, type_token_ratio
+from training.longtext.discourse import DiscourseScorer
+from training.longtext.language import Language
+from training.longtext.statistical import Paragraphs, chinese, english
+from training.longtext.tokens import DocumentTokens, load_tokenizer
+
 Dimension = Literal["coherence", "cohesion", "complexity"]
 Needs = Literal["nothing", "tokenizer", "language model", "sentence encoder"]
 MetricSet = Literal["statistical", "all"]
 """`statistical`: no forward pass of a model (the type-token ratio needs the model's tokenizer alone)."""
+
+MOST_TOKENS_A_CHARACTER = 1.0
+"""A tokenizer that spends more on Chinese reads bytes, and its model is asked nothing about it (SmolLM2's spends 1.75)."""
+_COHERENCE = ("coherence_acc_l", "coherence_acc_s", "coherence_diff")
+_MODEL_METRICS = (*_COHERENCE, "cohesion_dmr")
 
 
 class Metric(NamedTuple):
@@ -89,6 +102,14 @@ class ScorerOptions:
     windows: str = "cpu"
     """Preset of `training.longtext.coherence.PRESETS`: cpu (4 windows of 512/256/128), paper (4096/2048/1024, all)."""
     device: str = "auto"
+    ratio: Literal["plain", "moving"] = "plain"
+    """Type-token ratio of the whole document (the paper's), or the mean over windows of 1,000 tokens."""
+    paragraphs: Paragraphs = Paragraphs()  # noqa: RUF009 - immutable
+
+    def __post_init__(self) -> None:
+        if self.metrics not in get_args(MetricSet):
+            raise UserError(f"there is no metric set '{self.metrics}'; accepted are {', '.join(get_args(MetricSet))}")
+        preset(self.windows)
 
 
 class Scored(NamedTuple):
@@ -100,7 +121,8 @@ class Scored(NamedTuple):
     """Of the language model's tokenizer."""
     evidence: dict[str, Any]
     """Can be written as JSON: `windows` [{start, end, acc_l, acc_s, diff, nll_l, nll_s}] with places in characters of
-    the text, `boundaries` [{at, score}], `words`, `pronouns`, `connectives` (counts), `lines` (line statistics)."""
+    the text; `boundaries` [{at, score}]; `words` (English) or `characters` (Chinese); `pronouns` and `connectives`, a
+    count for each that occurs; `lines`, statistics of the lines; `coherence`, further figures of it."""
     missing: dict[str, str]
     """The reason for every metric that is None."""
 
@@ -114,6 +136,80 @@ class Scorer:
     def score(self, texts: Sequence[str], languages: Sequence[Language]) -> list[Scored]:
         """One result a text, in their order; model metrics are computed in batches over all texts.
 
-        Raises UserError for a model that cannot be loaded.
+        Raises UserError for a model that cannot be loaded, and ValueError for a text that is blank.
         """
-        raise NotImplementedError
+        drafts = [self._statistical(text, language) for text, language in zip(texts, languages, strict=True)]
+        if self.options.metrics == "all":
+            self._coherence(texts, drafts)
+            self._discourse(texts, languages, drafts)
+        else:
+            for draft in drafts:
+                draft.leave_out(_MODEL_METRICS, "needs a forward pass of a model: metrics 'all'")
+        return [draft.scored() for draft in drafts]
+
+    def _statistical(self, text: str, language: Language) -> _Draft:
+        found = (english if language == "en" else chinese)(text, self.options.paragraphs)
+        draft = _Draft(dict(found.values), found.evidence)
+        tokens = self._tokens(text)
+        draft.tokens = len(tokens)
+        if language == "zh" and len(tokens) > MOST_TOKENS_A_CHARACTER * len(text):
+            spent = len(tokens) / len(text)
+            reason = f"{self.options.model} spends {spent:.2f} tokens a character on it: it knows no Chinese"
+            draft.leave_out((*_COHERENCE, "complexity_ttr"), reason)
+        else:
+            ratio = type_token_ratio if self.options.ratio == "plain" else moving_type_token_ratio
+            draft.values["complexity_ttr"] = ratio(tokens)
+        return draft
+
+    def _coherence(self, texts: Sequence[str], drafts: Sequence[_Draft]) -> None:
+        asked = [number for number, draft in enumerate(drafts) if _COHERENCE[0] not in draft.missing]
+        found = self._coherence_model.score([texts[number] for number in asked], preset(self.options.windows))
+        for number, coherence in zip(asked, found, strict=True):
+            draft = drafts[number]
+            if coherence is None:
+                needed = preset(self.options.windows).window
+                draft.leave_out(_COHERENCE, f"shorter than a window: {draft.tokens} tokens, {needed} needed")
+                continue
+            draft.values |= coherence.metrics
+            draft.evidence |= coherence.evidence
+
+    def _discourse(self, texts: Sequence[str], languages: Sequence[Language], drafts: Sequence[_Draft]) -> None:
+        asked = [number for number, language in enumerate(languages) if language == "en"]
+        found = self._discourse_model.score([texts[number] for number in asked])
+        for number, discourse in zip(asked, found, strict=True):
+            if discourse.value is None:
+                drafts[number].leave_out(("cohesion_dmr",), "a single unit of text: there is no boundary to score")
+            else:
+                drafts[number].values["cohesion_dmr"] = discourse.value
+            drafts[number].evidence["boundaries"] = [boundary._asdict() for boundary in discourse.boundaries]
+        for draft, language in zip(drafts, languages, strict=True):
+            if language != "en":
+                draft.leave_out(("cohesion_dmr",), "the sentence encoder and its classifier are English")
+
+    @functools.cached_property
+    def _tokens(self) -> DocumentTokens:
+        return DocumentTokens(load_tokenizer(self.options.model))
+
+    @functools.cached_property
+    def _coherence_model(self) -> CoherenceModel:
+        return CoherenceModel.load(self.options.model, device=self.options.device)
+
+    @functools.cached_property
+    def _discourse_model(self) -> DiscourseScorer:
+        return DiscourseScorer.load(device=self.options.device)
+
+
+@dataclass
+class _Draft:
+    """A result that is being filled."""
+
+    values: dict[str, float]
+    evidence: dict[str, Any]
+    tokens: int | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def leave_out(self, names: Sequence[str], reason: str) -> None:
+        self.missing |= {name: reason for name in names if name not in self.missing}
+
+    def scored(self) -> Scored:
+        return Scored({name: self.values.get(name) for name in METRICS}, self.tokens, self.evidence, self.missing)
