@@ -70,7 +70,7 @@ def _place(out: Path, strategy: Strategy, seed: int) -> Path:
 
 
 def _train(corpus: TokenCorpus, settings: StrategyTraining, strategy: Strategy, seed: int, out: Path, device: str) -> None:
-    config = asdict(settings) | asdict(strategy) | {"clip": f"{strategy.clip:g}"}  # JSON has no infinity
+    config = asdict(settings) | strategy.settings() | {"clip": f"{strategy.clip:g}"}  # JSON has no infinity
     if out.exists() and (found := read_manifest(out)).get("status") == "complete":
         if found["config"] != config or found["seed"] != seed:
             raise UserError(f"{out} was trained with other settings; take another folder")
