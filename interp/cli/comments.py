@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from interp.cli.comment_evaluation import evaluate
 from interp.cli.options import AsJson, Device
 from interp.cli.output import emit
 from interp.runs.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="Comments for code: density, generation with the code unchanged, tuning.")
+app.command()(evaluate)
 
 _SKIPPED_SHOWN = 1_000
 """Skipped files listed in JSON; all are in a run's Parquet."""
@@ -100,12 +102,12 @@ def _add_file(path: Path, out: Path | None, settings: Any, language: str, device
         raise UserError(f"there is no file or folder {path}")
     known = written_language(path, language)
     row = annotate_file(path, settings, device, language=known)
-    original, code = row.pop("original", ""), row.get("code", "")
+    original, code = row.pop("original") or "", row["code"] or ""
     row |= {name: json.loads(row[name]) for name in ("inserted", "dropped")}
     if out is not None and row["accepted"]:
         _write(path, out, known, code)
     told = "accepted" if row["accepted"] else f"not accepted: {row['reason']}"
-    detail = f" ({row['detail']})" if row.get("detail") else ""
+    detail = f" ({row['detail']})" if row["detail"] else ""
     typer.echo(f"interp: {path}: {told}{detail}", err=True)
     emit(row, as_json=as_json, text=_difference(path, original, code) if diff else code.rstrip("\n"))
 
@@ -165,3 +167,46 @@ def _density_text(result: dict[str, Any], skipped: int) -> str:
     if result["density"] is not None:
         lines.append(f"all: {result['density']:.4f} (micro), {result['macro']:.4f} (macro), {result['files']:,} files")
     return "\n".join([*lines, f"{skipped:,} files skipped"])
+
+
+@app.command()
+def instructions(
+    path: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; without any: the standard library and installed packages.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="JSONL file to write.")] = Path("instructions.jsonl"),
+    pairs: Annotated[int, typer.Option(min=1, help="Pieces of code with and without comments.")] = 2_000,
+    declined: Annotated[float, typer.Option(min=0, max=0.9, help="Share of files answered with the end token.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write instruction data for a generator: commented code that machines have, and the same code stripped."""
+    from training.comments.instructions import InstructionOptions, build
+
+    result = build(path, out, InstructionOptions(pairs=pairs, declined=declined, seed=seed))
+    told = ", ".join(f"{count} {name}" for name, count in {**result["kinds"], **result["languages"]}.items())
+    emit(result, as_json=as_json, text=f"{out}: {result['records']} records ({told})")
+
+
+@app.command()
+def finetune(
+    data: Annotated[Path, typer.Argument(help="JSONL file of `interp comments instructions`.")],
+    out: Annotated[Path, typer.Option(help="Run folder; a run that is there goes on.")],
+    model: Model = "smollm2-135m",
+    steps: Annotated[int, typer.Option(min=1)] = 400,
+    batch: Annotated[int, typer.Option(min=1, help="Records a step.")] = 8,
+    most_tokens: Annotated[int, typer.Option(min=32, help="Longer records are left out.")] = 1024,
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapters.")] = 16,
+    lr: Annotated[float, typer.Option(min=0)] = 3e-4,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Tune a generator of comments by LoRA; the adapter is what `add --model` takes."""
+    from training.comments.finetune import Tuning
+    from training.comments.finetune import finetune as run
+
+    settings = Tuning(str(data), model, steps, batch, most_tokens, rank, 2 * rank, lr=lr, seed=seed)
+    result = run(settings, out, device=device)
+    text = f"{out}: loss on held-out answers {result['held_out_loss']:.3f} nats a token; adapter in {out / 'adapter'}"
+    emit(result, as_json=as_json, text=text)

@@ -20,7 +20,7 @@ from training.comments.filters import FileRules, rejection
 from training.comments.languages import Language
 from training.comments.layout import Layout, layout
 from training.comments.remarks import Dropped, Remark, RemarkRules, objection, read_remark
-from training.comments.source import Source, Unreadable
+from training.comments.source import Source, Unreadable, decode
 from training.comments.unchanged import Cut, inserted_only
 
 
@@ -198,7 +198,8 @@ class _Session(NamedTuple):
         """Put the file together, prove it, and filter it."""
         source, found = self.source, self.found
         found.candidate, cuts = assembled(self.plan, found.inserted)
-        if told := inserted_only(source.text, found.candidate, cuts, source.language):
+        told = inserted_only(source.text, found.candidate, cuts, source.language) or self._misread()
+        if told:
             found.reason, found.detail = "code_changed", told
             return
         found.density_after = density(found.candidate, source.language)
@@ -206,6 +207,14 @@ class _Session(NamedTuple):
         found.reason = rejection(before, after, [one.text.strip() for one in found.inserted], self.rules.file)
         if found.reason is None:
             found.accepted, found.code = True, found.candidate
+
+    def _misread(self) -> str | None:
+        """What is wrong if the commented file's bytes would be read as another text: a comment can name an encoding."""
+        try:
+            read = decode(self.source.encoded(self.found.candidate), self.source.language)
+        except Unreadable as error:
+            return f"the result cannot be read: {error}"
+        return None if read == self.source._replace(text=self.found.candidate) else "the result has another encoding"
 
 
 def _pieces(plan: Layout, most: int) -> Iterator[range]:

@@ -85,7 +85,7 @@ def annotate_file(
     """Comment one file; return a row of the results. A file that cannot be read has the reason `unreadable`."""
     known = language or language_of(path)
     assert known is not None  # only files in our languages are listed
-    row: dict[str, Any] = {"path": str(path), "language": known.name}
+    row: dict[str, Any] = {**dict.fromkeys(SCHEMA.names[1:]), "path": str(path), "language": known.name}
     try:
         source = read_source(path, known)
     except Unreadable as error:

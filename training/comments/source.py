@@ -56,6 +56,8 @@ def decode(content: bytes, language: Language) -> Source:
         text = body.decode(encoding)
     except UnicodeDecodeError as error:
         raise Unreadable(f"it is not {encoding} text ({error.reason} at byte {error.start + len(mark)})") from None
+    except LookupError:
+        raise Unreadable(f"its encoding, {encoding}, is none of text") from None
     source = Source(text, language, encoding, mark)
     if source.encoded(text) != content:
         raise Unreadable(f"its {encoding} text does not encode to the same bytes")
