@@ -101,7 +101,7 @@ class CoherenceModel:
             raise UserError(
                 f"{self.name} reads {limit} tokens at most, and a window has {windows.window}; take smaller ones"
             )
-        encoded = [self._windows(text, windows) for text in texts]
+        encoded = [self.cut(text, windows) for text in texts]
         tokens = [window.tokens for windows_of in encoded for window in windows_of]
         if not tokens:
             return [None] * len(texts)
@@ -109,13 +109,14 @@ class CoherenceModel:
         scores = iter(zip(long.tolist(), short.tolist(), strict=True))
         return [_document([_scored(window, *next(scores)) for window in found]) if found else None for found in encoded]
 
-    def _windows(self, text: str, windows: Windows) -> list[_Window]:
+    def cut(self, text: str, windows: Windows) -> list[Window]:
+        """The windows of a text that are read, with their places."""
         encoded = self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
         places, ids = encoded.offsets, encoded.ids
         found = []
         for number in chosen(len(ids) // windows.window, windows.most):
             first, last = number * windows.window, (number + 1) * windows.window
-            found.append(_Window(places[first][0], places[last - 1][1], torch.tensor(ids[first:last])))
+            found.append(Window(places[first][0], places[last - 1][1], torch.tensor(ids[first:last])))
         return found
 
     def runs(
@@ -140,7 +141,9 @@ class CoherenceModel:
         return torch.stack([hits, (logits.logsumexp(-1) - picked).mean(-1)], dim=-1)
 
 
-class _Window(NamedTuple):
+class Window(NamedTuple):
+    """Tokens of a window, and its place in the text in characters."""
+
     start: int
     end: int
     tokens: Int[Tensor, " pos"]
@@ -153,7 +156,7 @@ def chosen(count: int, most: int | None) -> Iterator[int]:
     return iter((2 * part + 1) * count // (2 * most) for part in range(most))
 
 
-def _scored(window: _Window, long: Sequence[float], short: Sequence[float]) -> WindowScore:
+def _scored(window: Window, long: Sequence[float], short: Sequence[float]) -> WindowScore:
     (acc_l, nll_l), (acc_s, nll_s) = long, short
     return WindowScore(window.start, window.end, acc_l, acc_s, acc_l - acc_s, nll_l, nll_s)
 

@@ -24,6 +24,7 @@ Needs = Literal["nothing", "tokenizer", "language model", "sentence encoder"]
 MetricSet = Literal["statistical", "all"]
 """`statistical`: no forward pass of a model (the type-token ratio needs the model's tokenizer alone)."""
 
+Ratio = Literal["plain", "moving"]
 MOST_TOKENS_A_CHARACTER = 1.0
 """A tokenizer that spends more on Chinese reads bytes, and its model is asked nothing about it (SmolLM2's spends 1.75)."""
 _COHERENCE = ("coherence_acc_l", "coherence_acc_s", "coherence_diff")
@@ -102,13 +103,14 @@ class ScorerOptions:
     windows: str = "cpu"
     """Preset of `training.longtext.coherence.PRESETS`: cpu (4 windows of 512/256/128), paper (4096/2048/1024, all)."""
     device: str = "auto"
-    ratio: Literal["plain", "moving"] = "plain"
+    ratio: Ratio = "plain"
     """Type-token ratio of the whole document (the paper's), or the mean over windows of 1,000 tokens."""
     paragraphs: Paragraphs = Paragraphs()  # noqa: RUF009 - immutable
 
     def __post_init__(self) -> None:
-        if self.metrics not in get_args(MetricSet):
-            raise UserError(f"there is no metric set '{self.metrics}'; accepted are {', '.join(get_args(MetricSet))}")
+        for asked, kinds, what in ((self.metrics, MetricSet, "metric set"), (self.ratio, Ratio, "type-token ratio")):
+            if asked not in get_args(kinds):
+                raise UserError(f"there is no {what} '{asked}'; accepted are {', '.join(get_args(kinds))}")
         preset(self.windows)
 
 
