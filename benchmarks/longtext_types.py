@@ -1,0 +1,213 @@
+"""Types of documents whose type is known by construction, found by thresholds that were fitted to other sources.
+
+For each set of metrics the cuts are fitted to the documents of one half of the sources and judged on those of the other
+half; which half is which was fixed by a hash of the sources' names, and the shipped thresholds are those of the first
+half. Accuracy is balanced over the three types. Intervals are the middle 95 % of 1,000 bootstrap samples that draw whole
+sources within each type, as documents of a source are alike. AUC is of single metrics; curves are means over damaged prose.
+
+What is read is given by `--source` (see `interp longtext construct`), beside the English text that every machine has.
+Scores are kept in `runs/longtext_types` and taken up where they were left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.harness import arguments, publish
+from interp.runs.errors import UserError
+from training.longtext.fit import fit_labels
+from training.longtext.folder import LongTextRun
+from training.longtext.metrics import METRICS, MetricSet, Scorer, ScorerOptions
+from training.longtext.perturb import KINDS, changes, curves
+from training.longtext.score import Scoring, score
+from training.longtext.thresholds import Thresholds
+from training.longtext.truth import BYTES, Source, construct, installed_sources, sides, write_truth
+from training.longtext.types import CHAOTIC, HOLISTIC, TYPES
+
+RESAMPLES = 1_000
+MODEL = ("coherence_acc_l", "coherence_acc_s", "coherence_diff", "cohesion_dmr")
+SETS = {"statistical without TTR": (*MODEL, "complexity_ttr"), "statistical": MODEL, "all": ()}
+"""Metrics that each set leaves out."""
+SEED = 0
+
+
+def truth(sources: Sequence[Source], language: str, documents: int, size: int, out: Path) -> Path:
+    """The documents of a language as JSON lines, written once."""
+    if not out.exists():
+        spoken = [one for one in sources if one.language == language]
+        write_truth(construct(spoken, documents=documents, size=size, seed=SEED), out)
+    return out
+
+
+def scored(corpus: Path, out: Path, language: str, metrics: MetricSet) -> pd.DataFrame:
+    """Scores of the documents with what is known of each."""
+    settings = Scoring(ScorerOptions(metrics=metrics), language)  # type: ignore[arg-type]
+    score(str(corpus), out, settings, thresholds="none", engine="inline")
+    run = LongTextRun.open(out)
+    known = {name: run.labels(name) for name in ("source", "kind", "side")}
+    frame = run.scores.assign(label=run.labels("type"), **known)
+    return frame[frame["rejected"].isna()].reset_index(drop=True)
+
+
+def predicted(frame: pd.DataFrame, left_out: Sequence[str], fitted_on: str) -> pd.DataFrame:
+    """Documents of the other half with the types that thresholds of one half give them."""
+    hidden = frame.assign(**dict.fromkeys(left_out, np.nan))
+    fit, test = (hidden[(hidden["side"] == fitted_on) == own] for own in (True, False))
+    return test.assign(type=Thresholds(fit_labels(fit, fit["label"])).type(test)["type"])
+
+
+def balanced(found: pd.DataFrame) -> float:
+    """Mean over the types of the share of their documents that is found to be of them."""
+    return float((found["type"] == found["label"]).groupby(found["label"]).mean().mean())
+
+
+def interval(found: pd.DataFrame, generator: np.random.Generator) -> list[float]:
+    """Of the balanced accuracy: sources are drawn anew within each type."""
+    hits = (found["type"] == found["label"]).astype(float)
+    groups = [
+        [(one.sum(), len(one)) for _, one in hits[rows.index].groupby(rows["source"])] for _, rows in found.groupby("label")
+    ]
+    means = []
+    for _ in range(RESAMPLES):
+        drawn = [np.array(sources)[generator.integers(len(sources), size=len(sources))].sum(0) for sources in groups]
+        means.append(np.mean([right / count for right, count in drawn]))
+    return [round(float(edge), 4) for edge in np.quantile(means, [0.025, 0.975])]
+
+
+def judged(frame: pd.DataFrame, language: str, name: str) -> list[dict[str, Any]]:
+    """Accuracy of one set of metrics, thresholds fitted to either half."""
+    rows = []
+    generator = np.random.default_rng(SEED)
+    for fitted_on in ("fit", "test"):
+        found = predicted(frame, SETS[name], fitted_on)
+        low, high = interval(found, generator)
+        right = found["type"] == found["label"]
+        rows.append(
+            {
+                "language": language,
+                "metrics": name,
+                "fitted_on": fitted_on,
+                "documents": len(found),
+                "sources": found["source"].nunique(),
+                "balanced_accuracy": balanced(found),
+                "low": low,
+                "high": high,
+                "accuracy": float(right.mean()),
+                "confusion": pd.crosstab(found["label"], found["type"])
+                .reindex(TYPES, columns=TYPES, fill_value=0)
+                .to_dict("index"),
+                "recall_by_kind": right.groupby(found["kind"]).mean().to_dict(),
+            }
+        )
+    return rows
+
+
+def auc(values: np.ndarray, positive: np.ndarray) -> float | None:
+    """Chance that a value of a positive exceeds one of a negative, ties counting half; None without both."""
+    from scipy.stats import rankdata
+
+    known = np.isfinite(values)
+    values, positive = values[known], positive[known]
+    count, others = int(positive.sum()), int((~positive).sum())
+    if not count or not others:
+        return None
+    return float((rankdata(values)[positive].sum() - count * (count + 1) / 2) / (count * others))
+
+
+def aucs(frame: pd.DataFrame, language: str) -> Iterator[dict[str, Any]]:
+    """How well each metric alone tells chaotic from the rest, and holistic from aggregated."""
+    label = frame["label"].to_numpy()
+    for name in METRICS:
+        values = frame[name].to_numpy(float)
+        told = label != CHAOTIC
+        rest = auc(values[told], label[told] == HOLISTIC)
+        chaos = auc(values, label == CHAOTIC)
+        if chaos is not None:
+            yield {"language": language, "metric": name, "chaotic_against_rest": chaos, "holistic_against_aggregated": rest}
+
+
+def measure_language(
+    sources: Sequence[Source], language: str, folder: Path, *, documents: int, modelled: int, size: int
+) -> dict[str, Any]:
+    """Accuracies and AUCs of a language. The sets with model metrics are of fewer documents of the same sources."""
+    counts = {"statistical": documents} | ({"all": modelled} if modelled and language == "en" else {})
+    rows: list[dict[str, Any]] = []
+    areas: list[dict[str, Any]] = []
+    frames = {}
+    for metrics, count in counts.items():
+        corpus = truth(sources, language, count, size, folder / f"{language}_{count}.jsonl")
+        frames[metrics] = scored(corpus, folder / f"{language}_{metrics}", language, metrics)  # type: ignore[arg-type]
+    for metrics, frame in frames.items():
+        names = list(SETS) if metrics == "all" else ["statistical"] if language == "zh" else list(SETS)[:2]
+        rows += [row for name in names for row in judged(frame, language, name)]
+        areas = list(aucs(frame, language))
+    held = frames["statistical"]
+    table = held.groupby(["label", "kind", "source", "side"]).agg(documents=("id", "size"), bytes=("bytes", "sum"))
+    return {"accuracy": rows, "auc": areas, "read": table.reset_index().assign(language=language).to_dict("records")}
+
+
+def damaged(corpus: Path, scorer: Scorer, language: str, texts: int, characters: int) -> list[dict[str, Any]]:
+    """Curves over the first prose documents of a corpus, cut to so many characters."""
+    table = pd.read_json(corpus, lines=True)
+    prose = [text[:characters] for text in table.loc[table["kind"] == "prose", "text"].head(texts)]
+    return changes(curves(prose, scorer, language=language, kinds=KINDS, seed=SEED))  # type: ignore[arg-type]
+
+
+def measure(sources: Sequence[Source], folder: Path, given: Any) -> dict[str, Any]:
+    """All figures of all languages that have sources of every kind."""
+    sizes: dict[str, Any] = {"documents": given.documents, "modelled": given.modelled, "size": given.size}
+    parts, curved = {}, {}
+    for language in dict.fromkeys(source.language for source in sources):
+        parts[language] = measure_language(sources, language, folder, **sizes)
+        corpus = folder / f"{language}_{given.documents}.jsonl"
+        metrics: MetricSet = "all" if given.modelled and language == "en" else "statistical"
+        scorer = Scorer(ScorerOptions(metrics=metrics))
+        count, characters = (given.damaged, 8_000) if metrics == "all" else (24, BYTES)
+        curved[language] = damaged(corpus, scorer, language, count, characters) if count else []
+    return {
+        "accuracy": [row for part in parts.values() for row in part["accuracy"]],
+        "auc": [row for part in parts.values() for row in part["auc"]],
+        "damage": curved,
+        "read": [row for part in parts.values() for row in part["read"]],
+        "halves": {
+            f"{language} {make}": {side: [one.name for one in own] for side, own in sides(chosen).items()}
+            for language in parts
+            for make in ("prose", "pieces", "rows")
+            if (chosen := [one for one in sources if one.language == language and one.make == make])
+        },
+        "note": (
+            f"Documents of about {given.size:,} bytes built from real text; chance is 0.333. Chaotic are half tables and "
+            "dumps, half prose whose lines are shuffled: their words are those of prose. Language is given, not detected: a "
+            "table of numbers has none. `fitted_on` says which half of the sources the cuts were fitted to."
+        ),
+    }
+
+
+def main() -> None:
+    """Construct, score, judge and write the result."""
+    parser = arguments(__doc__)
+    parser.add_argument("--source", action="append", default=[], help="prose:en:PATH and its like")
+    parser.add_argument("--sources", type=Path, help="a file with such a source on each line")
+    parser.add_argument("--documents", type=int, default=24, help="of each type, language and half, without model metrics")
+    parser.add_argument("--modelled", type=int, default=8, help="the same with model metrics; 0 for none")
+    parser.add_argument("--damaged", type=int, default=4, help="prose documents that are damaged; 0 for none")
+    parser.add_argument("--size", type=int, default=BYTES, help="bytes of a document")
+    parser.add_argument("--out", type=Path, default=Path("runs/longtext_types"))
+    given = parser.parse_args()
+    if given.quick:
+        given.documents, given.modelled, given.size, given.out = 8, 0, 4_096, given.out / "quick"
+    named = given.source + (given.sources.read_text().split("\n") if given.sources else [])
+    sources = [Source.of(one) for one in filter(None, named)] + installed_sources()
+    try:
+        publish("longtext_types", measure(sources, given.out, given), quick=given.quick, seed=SEED)
+    except UserError as error:
+        raise SystemExit(f"nothing is measured: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Score a corpus: metrics, types and evidence of every document, a part at a time, under any engine, resumable.
+
+A run goes on where it was killed, at its last whole part. Types are given by thresholds that were fitted before; other
+thresholds for a run that is there change its types without scoring anything again.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from accelerate import PartialState
+
+from interp.corpora.store import store
+from interp.runs.device import resolve
+from interp.runs.engines import Engine, Shard, map_shards
+from interp.runs.errors import UserError
+from interp.runs.parts import Parts, write_part
+from training.longtext.folder import EVIDENCE, JOB, SCORES
+from training.longtext.language import detect
+from training.longtext.metrics import METRICS, Language, MetricSet, Scored, Scorer, ScorerOptions
+from training.longtext.thresholds import EVERY, NONE, TYPED_NUMBERS, TYPED_WORDS, Thresholds
+from training.sampling.corpus_run import check_known, refusable
+
+LONG_BYTES = 32_768
+"""Bytes of UTF-8 from which the paper takes a document for long."""
+MOST_CHARACTERS = 20_000_000
+"""Of a document that is scored; a longer one is no document but a file in one line."""
+PART_ROWS: dict[MetricSet, int] = {"statistical": 64, "all": 8}
+"""Documents of a part: what is scored again after a kill, at most."""
+_MOST_CONTROLS = 0.01
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+Spoken = Literal["auto", "en", "zh"]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Settings of one run."""
+
+    scorer: ScorerOptions = field(default_factory=ScorerOptions)
+    language: Spoken = "auto"
+    """Of all documents; auto looks at each."""
+    text_column: str = "text"
+    id_column: str = "id"
+    domain_column: str = "domain"
+    """A document without it is of the domain `all`."""
+    least_bytes: int = 0
+    """Documents below it are not scored; `LONG_BYTES` is the paper's filter."""
+
+
+@dataclass(frozen=True)
+class ScoreStage:
+    """Documents' part in, scores' part out, and beside it the evidence's part."""
+
+    settings: Scoring
+    thresholds: Thresholds | None
+    """None gives no types."""
+
+    def __call__(self, source: Path, target: Path) -> None:
+        """Score the documents of the Parquet file `source`."""
+        rows = [self._row(document) for document in pq.read_table(source).to_pylist()]
+        kept = [row for row in rows if row["rejected"] is None]
+        found = _scorer(self.settings.scorer).score([row["text"] for row in kept], [row["language"] for row in kept])
+        for row, one in zip(kept, found, strict=True):
+            row |= {"tokens": one.tokens, **one.metrics}
+        evidence = dict(zip((row["id"] for row in kept), map(_evidence, found), strict=True))
+        listed = [{"id": row["id"], "evidence": evidence.get(row["id"], "{}")} for row in rows]
+        write_part(target.parent.parent / "evidence" / target.name, pa.Table.from_pylist(listed, schema=EVIDENCE))
+        table = pa.Table.from_pylist(rows, schema=SCORES)  # what is no column of the schema is left out
+        write_part(target, typed(table, self.thresholds))
+
+    def _row(self, document: dict[str, Any]) -> dict[str, Any]:
+        text, domain = document["text"], document.get(self.settings.domain_column)
+        language = detect(text) if self.settings.language == "auto" else self.settings.language
+        size = len(text.encode())
+        return {
+            "id": document["id"],
+            "text": text,
+            "language": language,
+            "domain": EVERY if domain in (None, "") else str(domain),
+            "characters": len(text),
+            "bytes": size,
+            "long": size >= LONG_BYTES,
+            "rejected": refusal(text, language, size, self.settings.least_bytes),
+        }
+
+
+def refusal(text: str, language: Language | None, size: int, least_bytes: int = 0) -> str | None:
+    """Why a document of so many bytes is not scored; None if it is."""
+    if size < least_bytes:
+        return f"{size:,} bytes; accepted are {least_bytes:,} or more"
+    if len(text) > MOST_CHARACTERS:
+        return f"{len(text):,} characters in one document; accepted are up to {MOST_CHARACTERS:,}"
+    controls = len(_CONTROL.findall(text)) / max(len(text), 1)
+    if controls > _MOST_CONTROLS:
+        return f"binary: {controls:.0%} of its characters are control characters"
+    return None if language else "neither English nor Chinese"
+
+
+def _evidence(found: Scored) -> str:
+    return json.dumps({**found.evidence, "missing": found.missing})
+
+
+@functools.lru_cache(maxsize=1)
+def _scorer(options: ScorerOptions) -> Scorer:
+    """The last one stays in memory, with its models."""
+    return Scorer(options)
+
+
+def typed(scores: pa.Table, thresholds: Thresholds | None) -> pa.Table:
+    """Scores with the types that thresholds give them, or with none."""
+    columns = ["reference", *TYPED_WORDS, *TYPED_NUMBERS]
+    if thresholds is None:
+        found = pd.DataFrame(columns=columns, index=range(len(scores)))
+    else:
+        frame = scores.select(["language", "domain", *METRICS, "rejected"]).to_pandas()
+        frame.loc[frame["rejected"].notna(), "language"] = None
+        found = thresholds.type(frame)
+    for name in columns:
+        kind = SCORES.field(name).type
+        values = found[name].astype(float) if pa.types.is_floating(kind) else found[name].astype(object)
+        place = scores.schema.get_field_index(name)
+        scores = scores.set_column(place, SCORES.field(name), pa.array(values, kind, from_pandas=True))
+    return scores
+
+
+def score(
+    source: str,
+    out: Path,
+    settings: Scoring,
+    *,
+    thresholds: str = "constructed",
+    engine: Engine = "auto",
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Score the corpus `source` in the run folder `out`, or go on with the run there; return its results.
+
+    `thresholds` are shipped ones, a file, or `none`. Results: documents, scored, rejected (documents), set_aside (rows
+    that were none), types (documents of each, by language), seconds (of this call). Under torchrun every rank scores, and
+    all but the first return an empty result.
+
+    Raises UserError for a corpus that is none, an unknown setting, or thresholds of another model.
+    """
+    began = time.monotonic()
+    check_known("language", settings.language, Spoken)
+    check_known("set of metrics", settings.scorer.metrics, MetricSet)
+    check_known("engine", engine, Engine)
+    chosen = thresholds_for(thresholds, settings.scorer)
+    config = {"job": JOB, "source": source, **_flat(settings)}
+    with refusable(out, config=config, seed=0) as run, PartialState().main_process_first():
+        columns = {"text_column": settings.text_column, "id_column": settings.id_column}
+        documents = store(source, out, **columns, part_rows=PART_ROWS[settings.scorer.metrics])
+        if run.primary:
+            _retype(out, chosen)
+    shards = [Shard(path, out / "scores" / path.name, pq.read_metadata(path).num_rows) for path in documents.paths]
+    where: dict[str, Any] = {"engine": engine, "workers": workers, "device": _device(settings)}
+    map_shards(ScoreStage(settings, chosen), shards, label="score", **where)
+    if not run.primary:
+        return {}
+    results = _results(out) | {"seconds": time.monotonic() - began}
+    run.finish(results)
+    return results
+
+
+def _device(settings: Scoring) -> str:
+    """Where the stage computes; words are counted on the CPU."""
+    return str(resolve(settings.scorer.device)) if settings.scorer.metrics == "all" else "cpu"
+
+
+def _flat(settings: Scoring) -> dict[str, Any]:
+    """Settings as one object; the device changes nothing that a run is."""
+    found = asdict(settings)
+    scorer = found.pop("scorer")
+    return {name: value for name, value in {**found, **scorer}.items() if name != "device"}
+
+
+def thresholds_for(name: str, scorer: ScorerOptions) -> Thresholds | None:
+    """Thresholds by name or from a file; None for `none`.
+
+    Raises UserError if they are none, or were fitted to metrics of another model or other windows.
+    """
+    if name == NONE:
+        return None
+    found = Thresholds.read(name)
+    used = scorer_settings(scorer)
+    different = [
+        f"{key} {found.scorer.get(key)} (now {value})" for key, value in used.items() if found.scorer.get(key) != value
+    ]
+    if different:
+        raise UserError(
+            f"thresholds {name} were fitted to other metrics: {', '.join(different)}; score with --thresholds {NONE}, then "
+            "`interp longtext fit`"
+        )
+    return found
+
+
+def scorer_settings(scorer: ScorerOptions) -> dict[str, str]:
+    """What metrics must have in common to be on one scale."""
+    windows = {"windows": scorer.windows} if scorer.metrics == "all" else {}
+    return {"model": scorer.model, **windows}
+
+
+def _retype(out: Path, thresholds: Thresholds | None) -> None:
+    """Give parts that were typed by other thresholds their new types. `thresholds.json` comes last: a kill repeats it."""
+    path = out / "thresholds.json"
+    held = Thresholds.read(path) if path.exists() else None
+    asked = None if thresholds is None else json.loads(json.dumps(thresholds.settings()))
+    if (None if held is None else held.settings()) == asked:
+        return
+    for part in Parts(out / "scores").paths:
+        write_part(part, typed(pq.read_table(part), thresholds))
+    if thresholds is None:
+        path.unlink()
+    else:
+        thresholds.write(path)
+
+
+def _results(out: Path) -> dict[str, Any]:
+    columns = ["language", "type", "rejected"]
+    scores = pa.concat_tables([pq.read_table(path, columns=columns) for path in Parts(out / "scores").paths]).to_pandas()
+    kept = scores[scores["rejected"].isna()]
+    types = kept.groupby(["language", "type"]).size()
+    return {
+        "documents": len(scores),
+        "scored": len(kept),
+        "rejected": int(scores["rejected"].notna().sum()),
+        "set_aside": pq.read_metadata(out / "set_aside.parquet").num_rows,
+        "types": {f"{language} {kind}": int(count) for (language, kind), count in types.items()},
+    }
