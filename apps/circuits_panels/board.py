@@ -12,6 +12,7 @@ import streamlit as st
 from apps.circuits_panels.lab import Lab, Reading
 from apps.circuits_panels.session import attempt, bind, reading
 from apps.circuits_panels.state import Screen, Target, at_ply, legal_at, load_game, play, undo
+from apps.shell.charts import SVG
 from interp.othello.games import random_games, replay, squares_of, unpack
 from interp.othello.notation import CENTRE, format_moves, parse_square, square_name
 
@@ -21,7 +22,7 @@ _boards = st.components.v2.component(
     html='<div class="boards"><figure class="game"><figcaption></figcaption><div class="svg"></div></figure>'
     '<figure class="model"><figcaption></figcaption><div class="svg"></div></figure></div>',
     css=(_FILES / "board.css").read_text(),
-    js="\n".join((_FILES / name).read_text() for name in ("svg.js", "board.js")),
+    js="\n".join(path.read_text() for path in (SVG, _FILES / "board.js")),
 )
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from apps.circuits_panels.pins import pinned, unpinned
 from apps.circuits_panels.session import attempt
 from apps.circuits_panels.state import Screen
+from apps.shell.charts import SVG
 
 _FILES = Path(__file__).parent
 _graph = st.components.v2.component(
@@ -20,7 +21,7 @@ _graph = st.components.v2.component(
     '<span class="tools">Save <button data-kind="svg">SVG</button><button data-kind="png">PNG</button></span></div>'
     '<div class="tip" hidden></div></div>',
     css=(_FILES / "link_graph.css").read_text(),
-    js="\n".join((_FILES / name).read_text() for name in ("svg.js", "link_graph.js", "picture.js")),
+    js="\n".join(path.read_text() for path in (SVG, _FILES / "link_graph.js", _FILES / "picture.js")),
 )
 LEGEND = "● feature  ◆ error  ■ bias  ▲ embedding · blue raises, orange lowers the target · size: share of influence"
 

@@ -1,19 +1,13 @@
-"""Which run is looked at, opened once for all sessions of a server, ahead of the first visit.
-
-The imports take most of a cold start, so a thread begins as the server starts, while the browser still loads the page.
-"""
+"""Which run is looked at, opened once for all sessions of a server, ahead of the first visit."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from apps.shell.opening import changed, folder_after_run, lifespan
 from interp.runs.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,12 +18,7 @@ _opening = threading.Lock()
 
 def asked_run() -> str:
     """The folder named on the command line after `--run`, or nothing. Raises UserError for `--run` without a folder."""
-    parser = argparse.ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
-    parser.add_argument("--run", default="")
-    try:
-        return parser.parse_known_args(sys.argv[1:])[0].run
-    except argparse.ArgumentError:
-        raise UserError("--run is given without a folder; accepted is one that `interp sample prepare` made") from None
+    return folder_after_run("interp sample prepare")
 
 
 def open_corpus(folder: str) -> Corpus:
@@ -40,12 +29,8 @@ def open_corpus(folder: str) -> Corpus:
     from training.sampling.ship import DEMO
 
     path = Path(folder).expanduser() if folder else DEMO
-    try:
-        changed = (path / "manifest.json").stat().st_mtime_ns
-    except (OSError, ValueError):  # ValueError: a null byte in the name
-        changed = 0
     with _opening:
-        return _open(path, changed)
+        return _open(path, changed(path))
 
 
 @lru_cache(maxsize=2)
@@ -65,8 +50,4 @@ def warm() -> None:
         return  # the page will say it
 
 
-@asynccontextmanager
-async def warming(_: Any) -> AsyncIterator[None]:
-    """The server's lifespan: warm up while it waits for the first visit."""
-    threading.Thread(target=warm, name="warm-up", daemon=True).start()
-    yield
+warming = lifespan(warm)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import plotly.graph_objects as go
 import streamlit as st
 
 Mode = Literal["points", "box", "lasso"]
+SVG = Path(__file__).with_name("svg.js")
+"""Script with which components of ours draw SVG: `make(parent, tag, attributes, text)`."""
 
 
 def chart(figure: go.Figure, *, key: str) -> None:

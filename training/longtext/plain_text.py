@@ -32,7 +32,7 @@ _WRAPPED_SHARE = 0.02
 def is_document(path: Path) -> bool:
     """Whether a file's name is that of a page, a text or a manual page."""
     name = path.name.removesuffix(".gz")
-    return name.endswith((".html", ".htm", ".txt")) or bool(_MANUAL.search(name))
+    return name.endswith((".html", ".htm", ".txt", ".md")) or bool(_MANUAL.search(name))
 
 
 def blocks(path: Path) -> list[str]:
