@@ -5,7 +5,9 @@
     runs/<name>/discourse.safetensors, discourse.json   the classifier in half precision, and what it is
 
 DMR alternates between the senses and the table (EM, arXiv 2306.10658); here all parameters descend together on the
-likelihood itself, log sum_z p(z | u, v) p(c | z), which is what EM climbs.
+likelihood itself, log sum_z p(z | u, v) p(c | z), which is what EM climbs. There are as many senses as connectives, as in
+DMR, and each begins with a connective of its own: a table without such a preference stays where it is, as all senses are
+alike to it. On the installed documentation a plain softmax over the connectives tells pairs apart equally well.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ from training.sampling.embed import embed
 from training.sampling.embedders import MINILM
 from training.sampling.folder import COLUMN
 
+_OWN_SENSE = 5.0
+"""What the table gives a connective in its own sense, to begin with, above all others."""
 _PART = 1024
 """Sentences that are embedded between two chances to be killed."""
 
@@ -52,8 +56,6 @@ class DiscourseTraining:
     batch: int = 256
     width: int = 128
     """Of the pair's representation; DMR's is that of its encoder."""
-    senses: int = 32
-    """Latent senses; DMR takes as many as connectives."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     dropout: float = 0.2
@@ -96,8 +98,9 @@ class DiscourseJob(Job):
         self.vectors, self.units_per_step = vectors.to(device), settings.batch
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            model = DiscourseModel(vectors.shape[1], settings.width, settings.senses, connectives)
-            torch.nn.init.normal_(model.table, std=0.1)
+            model = DiscourseModel(vectors.shape[1], settings.width, connectives, connectives)
+        with torch.no_grad():
+            model.table.copy_(_OWN_SENSE * torch.eye(connectives))
         self.module = self.model = model.to(device)
         rate, decay = settings.learning_rate, settings.weight_decay
         self.optimizers = [torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)]

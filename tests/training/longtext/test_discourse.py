@@ -103,7 +103,7 @@ def test_training_learns_planted_ties_resumes_and_ships(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("\n".join(lines))
     options = PairOptions(most_of_source=100)
-    settings = DiscourseTraining(steps=150, batch=64, width=16, senses=4, text=str(corpus), pairs=options)
+    settings = DiscourseTraining(steps=150, batch=64, width=16, text=str(corpus), pairs=options)
     found = train_discourse(settings, tmp_path / "run", device="cpu")
     assert found["connective_accuracy"] > 0.95 > 0.8 > found["largest_class"] and found["auc_connective_or_none"] > 0.95
     (tmp_path / "run" / "checkpoint.safetensors").unlink()
