@@ -5,7 +5,8 @@ half; which half is which was fixed by a hash of the sources' names, and the shi
 half. Accuracy is balanced over the three types. Intervals are the middle 95 % of 1,000 bootstrap samples that draw whole
 sources within each type, as documents of a source are alike. AUC is of single metrics; curves are means over damaged prose.
 
-What is read is given by `--source` (see `interp longtext construct`), beside the English text that every machine has.
+What is read is listed in `longtext_sources.txt`, with the packages it comes from, beside the English text that every
+machine has.
 Scores are kept in `runs/longtext_types` and taken up where they were left.
 """
 
@@ -23,17 +24,22 @@ from interp.runs.errors import UserError
 from training.longtext.fit import fit_labels
 from training.longtext.folder import LongTextRun
 from training.longtext.metrics import METRICS, MetricSet, Scorer, ScorerOptions
-from training.longtext.perturb import KINDS, changes, curves
+from training.longtext.perturb import changes, curves
 from training.longtext.score import Scoring, score
 from training.longtext.thresholds import Thresholds
-from training.longtext.truth import BYTES, Source, construct, installed_sources, sides, write_truth
+from training.longtext.truth import BYTES, Source, construct, installed_sources, read_sources, sides, write_truth
 from training.longtext.types import CHAOTIC, HOLISTIC, TYPES
 
 RESAMPLES = 1_000
+RATES = (0.5, 1.0)
+"""Of damage, beside none."""
 MODEL = ("coherence_acc_l", "coherence_acc_s", "coherence_diff", "cohesion_dmr")
 SETS = {"statistical without TTR": (*MODEL, "complexity_ttr"), "statistical": MODEL, "all": ()}
 """Metrics that each set leaves out."""
+HALVES = {"fit": "first half (shipped)", "test": "second half"}
+"""What thresholds are fitted to; they are judged on the other half."""
 SEED = 0
+SOURCES = Path(__file__).with_name("longtext_sources.txt")
 
 
 def truth(sources: Sequence[Source], language: str, documents: int, size: int, out: Path) -> Path:
@@ -83,7 +89,7 @@ def judged(frame: pd.DataFrame, language: str, name: str) -> list[dict[str, Any]
     """Accuracy of one set of metrics, thresholds fitted to either half."""
     rows = []
     generator = np.random.default_rng(SEED)
-    for fitted_on in ("fit", "test"):
+    for fitted_on, half in HALVES.items():
         found = predicted(frame, SETS[name], fitted_on)
         low, high = interval(found, generator)
         right = found["type"] == found["label"]
@@ -91,7 +97,7 @@ def judged(frame: pd.DataFrame, language: str, name: str) -> list[dict[str, Any]
             {
                 "language": language,
                 "metrics": name,
-                "fitted_on": fitted_on,
+                "fitted_to": half,
                 "documents": len(found),
                 "sources": found["source"].nunique(),
                 "balanced_accuracy": balanced(found),
@@ -155,21 +161,24 @@ def damaged(corpus: Path, scorer: Scorer, language: str, texts: int, characters:
     """Curves over the first prose documents of a corpus, cut to so many characters."""
     table = pd.read_json(corpus, lines=True)
     prose = [text[:characters] for text in table.loc[table["kind"] == "prose", "text"].head(texts)]
-    return changes(curves(prose, scorer, language=language, kinds=KINDS, seed=SEED))  # type: ignore[arg-type]
+    return changes(curves(prose, scorer, language=language, rates=RATES, seed=SEED))  # type: ignore[arg-type]
 
 
 def measure(sources: Sequence[Source], folder: Path, given: Any) -> dict[str, Any]:
     """All figures of all languages that have sources of every kind."""
     sizes: dict[str, Any] = {"documents": given.documents, "modelled": given.modelled, "size": given.size}
-    parts, curved = {}, {}
+    parts: dict[str, Any] = {}
+    curved: list[dict[str, Any]] = []
     for language in dict.fromkeys(source.language for source in sources):
         parts[language] = measure_language(sources, language, folder, **sizes)
         corpus = folder / f"{language}_{given.documents}.jsonl"
         metrics: MetricSet = "all" if given.modelled and language == "en" else "statistical"
         scorer = Scorer(ScorerOptions(metrics=metrics))
         count, characters = (given.damaged, 8_000) if metrics == "all" else (24, BYTES)
-        curved[language] = damaged(corpus, scorer, language, count, characters) if count else []
+        rows = damaged(corpus, scorer, language, count, characters) if count else []
+        curved += [{"language": language, "texts": count, **row} for row in rows]
     return {
+        "title": "Types of long texts",
         "accuracy": [row for part in parts.values() for row in part["accuracy"]],
         "auc": [row for part in parts.values() for row in part["auc"]],
         "damage": curved,
@@ -183,7 +192,8 @@ def measure(sources: Sequence[Source], folder: Path, given: Any) -> dict[str, An
         "note": (
             f"Documents of about {given.size:,} bytes built from real text; chance is 0.333. Chaotic are half tables and "
             "dumps, half prose whose lines are shuffled: their words are those of prose. Language is given, not detected: a "
-            "table of numbers has none. `fitted_on` says which half of the sources the cuts were fitted to."
+            "table of numbers has none. Cuts are fitted to one half of the sources, judged are the documents of the other; "
+            "intervals draw whole sources."
         ),
     }
 
@@ -191,19 +201,17 @@ def measure(sources: Sequence[Source], folder: Path, given: Any) -> dict[str, An
 def main() -> None:
     """Construct, score, judge and write the result."""
     parser = arguments(__doc__)
-    parser.add_argument("--source", action="append", default=[], help="prose:en:PATH and its like")
-    parser.add_argument("--sources", type=Path, help="a file with such a source on each line")
+    parser.add_argument("--sources", type=Path, default=SOURCES, help="a list of sources, one a line")
     parser.add_argument("--documents", type=int, default=24, help="of each type, language and half, without model metrics")
     parser.add_argument("--modelled", type=int, default=8, help="the same with model metrics; 0 for none")
-    parser.add_argument("--damaged", type=int, default=4, help="prose documents that are damaged; 0 for none")
+    parser.add_argument("--damaged", type=int, default=3, help="prose documents that are damaged; 0 for none")
     parser.add_argument("--size", type=int, default=BYTES, help="bytes of a document")
     parser.add_argument("--out", type=Path, default=Path("runs/longtext_types"))
     given = parser.parse_args()
     if given.quick:
         given.documents, given.modelled, given.size, given.out = 8, 0, 4_096, given.out / "quick"
-    named = given.source + (given.sources.read_text().split("\n") if given.sources else [])
-    sources = [Source.of(one) for one in filter(None, named)] + installed_sources()
     try:
+        sources = read_sources(given.sources) + installed_sources()
         publish("longtext_types", measure(sources, given.out, given), quick=given.quick, seed=SEED)
     except UserError as error:
         raise SystemExit(f"nothing is measured: {error}") from None

@@ -133,6 +133,8 @@ def _fitted_to(run: LongTextRun, labels: str | None, leave_out: str | None) -> p
     scores = run.scores.copy()
     if labels is not None:
         scores["label"] = run.labels(labels)
+    if "source" in next(run.documents()).schema.names:
+        scores["source"] = run.labels("source")
     scores = scores[scores["rejected"].isna()]
     return scores if leave_out is None else scores[scores["label"] != leave_out]
 
@@ -225,6 +227,7 @@ def construct(
         list[str] | None,
         typer.Option(help="prose, pieces or rows, then :en or :zh, then : and a file or folder; many may be given."),
     ] = None,
+    sources: Annotated[Path | None, typer.Option(help="A file with such a source on each line.")] = None,
     installed: Annotated[bool, typer.Option(help="English text that every machine has, too.")] = True,
     side: Annotated[str | None, typer.Option(help="fit or test: sources of that side only.")] = None,
     language: Annotated[str | None, typer.Option(help="en or zh only.")] = None,
@@ -234,12 +237,12 @@ def construct(
     as_json: AsJson = False,
 ) -> None:
     """Write documents whose type is known by construction, to fit thresholds to or to judge them by."""
-    from training.longtext.truth import Source, installed_sources, write_truth
+    from training.longtext.truth import Source, installed_sources, read_sources, write_truth
     from training.longtext.truth import construct as made
 
-    sources = [Source.of(one) for one in source or ()] + (installed_sources() if installed else [])
-    sources = [one for one in sources if language in (None, one.language)]
-    found = made(sources, documents=documents, size=size, seed=seed)
+    named = [Source.of(one) for one in source or ()] + (read_sources(sources) if sources else [])
+    named = [one for one in named + (installed_sources() if installed else []) if language in (None, one.language)]
+    found = made(named, documents=documents, size=size, seed=seed)
     counts = write_truth((one for one in found if side in (None, one.side)), out)
     text = "\n".join(f"{name}: {count}" for name, count in counts.items())
     emit({"out": str(out), "documents": counts}, as_json=as_json, text=text)

@@ -34,6 +34,8 @@ from training.longtext.types import (
 
 FEWEST = 20
 """Documents that a reference needs."""
+_NAMED = 50
+"""Sources, at most, that a reference names."""
 EXTREME = 0.4
 """The cut that shares do not fit."""
 GRID = np.round(np.linspace(0, 1, 51), 2)
@@ -72,7 +74,7 @@ def fit_shares(scores: pd.DataFrame, shares: dict[str, Shares], *, extreme: floa
         for basis, found, _ in _bases(group, scales):
             cuts[basis] = _cuts_of_shares(found, shares[language], extreme)
             reached[basis] = _shares(assign(found, cuts[basis]).type)
-        fitted = {"method": "shares", "asked": vars(shares[language]), "reached": reached}
+        fitted = {"sources": _sources(group), "method": "shares", "asked": vars(shares[language]), "reached": reached}
         references.append(Reference(language, domain, scales, cuts, len(group), fitted))
     return tuple(references)
 
@@ -98,7 +100,12 @@ def fit_labels(scores: pd.DataFrame, labels: pd.Series) -> tuple[Reference, ...]
         scales = _scales(group)
         for basis, found, rows in _bases(group, scales):
             cuts[basis], reached[basis] = _cuts_of_labels(found, truth[rows])
-        fitted = {"method": "labels", "balanced_accuracy": reached, "labels": pd.Series(truth).value_counts().to_dict()}
+        fitted = {
+            "sources": _sources(group),
+            "method": "labels",
+            "balanced_accuracy": reached,
+            "labels": pd.Series(truth).value_counts().to_dict(),
+        }
         references.append(Reference(language, domain, scales, cuts, len(group), fitted))
     return tuple(references)
 
@@ -119,6 +126,11 @@ def _groups(scores: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         for domain, group in spoken.groupby("domain"):
             if domain != EVERY and len(group) >= FEWEST:
                 yield str(language), str(domain), group
+
+
+def _sources(group: pd.DataFrame) -> dict[str, int]:
+    """Documents of each source, where sources are named."""
+    return group["source"].value_counts().head(_NAMED).to_dict() if "source" in group else {}
 
 
 def _scales(group: pd.DataFrame) -> dict[str, Scale]:

@@ -68,22 +68,25 @@ def curves(
     *,
     language: Language = "en",
     kinds: Sequence[Kind] = KINDS,
-    rates: Sequence[float] = (0.0, 0.25, 0.5, 1.0),
+    rates: Sequence[float] = (0.25, 0.5, 1.0),
     seed: int = 0,
 ) -> pd.DataFrame:
     """Every metric of every damaged text: a row each with text, kind, rate and the metrics, None where not computed.
 
-    A text is spliced with the next one.
+    Each kind begins with rate 0, the texts as they are, which are scored once. A text is spliced with the next one.
     """
-    rows = []
+    texts = list(texts)
+    whole = [found.metrics for found in scorer.score(texts, [language] * len(texts))]
+    rows: list[dict[str, Any]] = []
     for kind in kinds:
+        rows += [{"text": number, "kind": kind, "rate": 0.0, **metrics} for number, metrics in enumerate(whole)]
         for rate in rates:
             damaged = [
                 perturb(text, kind, rate, language=language, other=texts[(number + 1) % len(texts)], seed=seed + number)
                 for number, text in enumerate(texts)
             ]
-            for number, found in enumerate(scorer.score(damaged, [language] * len(damaged))):
-                rows.append({"text": number, "kind": kind, "rate": rate, **found.metrics})
+            found = scorer.score(damaged, [language] * len(damaged))
+            rows += [{"text": number, "kind": kind, "rate": rate, **one.metrics} for number, one in enumerate(found)]
     return pd.DataFrame(rows)
 
 

@@ -89,6 +89,15 @@ class Source:
         return cls(make, language, "/".join(path.parts[-2:]), tuple((file.name, partial(read, file)) for file in found))  # type: ignore[arg-type]
 
 
+def read_sources(path: Path) -> list[Source]:
+    """Sources of a file, one a line; `#` begins what is for readers. Raises UserError as `Source.of` does."""
+    try:
+        listed = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as a list of sources ({error})") from None
+    return [Source.of(line.strip()) for line in listed if line.strip() and not line.startswith("#")]
+
+
 def installed_sources() -> list[Source]:
     """English sources that every machine has: help topics, docstrings and READMEs of each half of the packages, tables."""
     from pydoc_data.topics import topics

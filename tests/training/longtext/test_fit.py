@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.runs.errors import UserError
@@ -34,6 +34,7 @@ def planted(count: int = 60, *, model: bool = True, seed: int = 0) -> tuple[pd.D
     return frame, pd.Series([TYPES[one] for one in kind])
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.integers(-1, 7))
 def test_ranks_are_mid_ranks_of_the_reference(known: list[int], value: int) -> None:
     scale = Quantiles.of(np.array(known, float), points=len(known))

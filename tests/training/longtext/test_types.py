@@ -24,7 +24,7 @@ def one(coh: float, csn: float, cpx: float, misled: bool = False) -> Dimensions:
     return Dimensions(np.array([coh]), np.array([csn]), np.array([cpx]), np.array([misled]))
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(UNIT, UNIT, st.floats(0, 0.5), st.booleans(), UNIT, UNIT, st.floats(0, 0.5))
 def test_the_rule_as_it_is_stated(
     coh: float, csn: float, cpx: float, misled: bool, first: float, second: float, extreme: float

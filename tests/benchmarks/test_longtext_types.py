@@ -1,0 +1,51 @@
+"""What the benchmark of the types computes: areas and intervals against brute force, and no document judged by its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.longtext_types import MODEL, auc, balanced, interval, predicted
+from tests.training.longtext.test_fit import planted
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
+def test_the_area_is_the_chance_that_a_positive_is_higher(pairs: list[tuple[int, bool]]) -> None:
+    positives, negatives = ([value for value, kind in pairs if kind is wanted] for wanted in (True, False))
+    found = auc(np.array([value for value, _ in pairs], float), np.array([kind for _, kind in pairs]))
+    if not positives or not negatives:
+        assert found is None
+        return
+    wins = [(one > other) + (one == other) / 2 for one in positives for other in negatives]
+    assert found == pytest.approx(np.mean(wins))
+
+
+def test_missing_values_do_not_count() -> None:
+    assert auc(np.array([1.0, np.nan, 0.0]), np.array([True, True, False])) == 1
+    assert auc(np.array([np.nan, np.nan]), np.array([True, False])) is None
+
+
+def test_thresholds_of_one_half_judge_the_other_only() -> None:
+    scores, labels = planted()
+    frame = scores.assign(label=labels, side=np.where(np.arange(len(labels)) % 5 < 3, "fit", "test"))
+    found = predicted(frame, MODEL, "fit")
+    assert (found["side"] == "test").all() and balanced(found) > 0.9
+    spoilt = frame.assign(label=frame["label"].where(frame["side"] == "fit", "holistic"))
+    assert (predicted(spoilt, MODEL, "fit")["type"] == found["type"]).all()
+
+
+def test_the_interval_resamples_sources_within_types() -> None:
+    rows = [
+        (kind, f"{kind}{source}", source < 8) for kind in ("holistic", "chaotic") for source in range(10) for _ in range(5)
+    ]
+    found = pd.DataFrame(rows, columns=["label", "source", "right"])
+    found["type"] = found["label"].where(found["right"], "aggregated")
+    low, high = interval(found, np.random.default_rng(0))
+    spread = np.sqrt(0.8 * 0.2 / 20)  # of the mean over 20 sources, each right or wrong as a whole
+    assert low == pytest.approx(0.8 - 1.96 * spread, abs=0.05) and high == pytest.approx(0.8 + 1.96 * spread, abs=0.05)
+    alike = found.assign(type=found["label"])
+    assert interval(alike, np.random.default_rng(0)) == [1, 1]
