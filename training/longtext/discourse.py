@@ -12,7 +12,8 @@ does not say how the pairs' probabilities become one figure: ours is the mean of
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ SHIPPED = Path(__file__).parent / "weights"
 WEIGHTS, MANIFEST = "discourse.safetensors", "discourse.json"
 SHORTEST, LONGEST = 5, 256
 """Characters below which a sentence is dropped, and which a unit must exceed to be closed (both LongWanjuan's code)."""
+NO_SENTENCE = 1_024
+"""Characters from which a sentence is cut at its line ends; ours."""
 
 
 class DiscourseModel(nn.Module):
@@ -91,12 +94,22 @@ class DiscourseScorer:
         return Discourse(float(scores.mean()), boundaries)
 
 
+def _pieces(text: str) -> Iterator[Span]:
+    """Sentences; the lines of one that is too long to be one, as tables and lists have no full stops."""
+    for start, end in sentences(text):
+        if end - start <= NO_SENTENCE:
+            yield start, end
+            continue
+        for line in re.finditer(r"\S[^\n]*", text[start:end]):
+            yield start + line.start(), start + line.end()
+
+
 def units(text: str) -> list[Span]:
     """Places of the units: sentences, joined until one exceeds LONGEST characters."""
     found: list[Span] = []
     begun: int | None = None
     length = last = 0
-    for start, end in sentences(text):
+    for start, end in _pieces(text):
         if end - start < SHORTEST:
             continue
         begun, length, last = start if begun is None else begun, length + end - start, end

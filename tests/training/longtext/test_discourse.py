@@ -37,6 +37,12 @@ def test_units_are_joined_until_they_exceed_256_characters() -> None:
     assert found[0][0] == 4 and units("") == [] and units("Only one here.") == [(0, 14)]
 
 
+def test_tables_are_cut_at_their_lines() -> None:
+    row = "| 12 | 0.5 | some cell | another cell |"
+    found = units("\n".join([row] * 40))
+    assert len(found) == 6 and all((end - start + 1) % (len(row) + 1) == 0 for start, end in found)
+
+
 class Planted:
     """Vectors by the first letter of a text."""
 
