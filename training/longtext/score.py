@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from accelerate import PartialState
 
 from interp.corpora.store import store
 from interp.runs.device import resolve
-from interp.runs.engines import Engine, Shard, map_shards
+from interp.runs.engines import Engine, Shard, map_shards, pending, processes
 from interp.runs.errors import UserError
 from interp.runs.parts import Parts, write_part
+from interp.runs.progress import duration
 from training.longtext.folder import EVIDENCE, JOB, SCORES
 from training.longtext.language import detect
 from training.longtext.metrics import METRICS, Language, MetricSet, Scored, Scorer, ScorerOptions
@@ -36,6 +41,10 @@ MOST_CHARACTERS = 20_000_000
 """Of a document that is scored; a longer one is no document but a file in one line."""
 PART_ROWS: dict[MetricSet, int] = {"statistical": 64, "all": 8}
 """Documents of a part: what is scored again after a kill, at most."""
+SAMPLED: dict[MetricSet, int] = {"statistical": 8, "all": 1}
+"""Documents that are scored to estimate the time of all."""
+_TOLD = 16
+"""Samples that a run must be worth for an estimate."""
 _MOST_CONTROLS = 0.01
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 Spoken = Literal["auto", "en", "zh"]
@@ -162,12 +171,32 @@ def score(
             _retype(out, chosen)
     shards = [Shard(path, out / "scores" / path.name, pq.read_metadata(path).num_rows) for path in documents.paths]
     where: dict[str, Any] = {"engine": engine, "workers": workers, "device": _device(settings)}
+    if run.primary:
+        _tell(settings, pending(shards), processes(len(pending(shards)), **where))
     map_shards(ScoreStage(settings, chosen), shards, label="score", **where)
     if not run.primary:
         return {}
     results = _results(out) | {"seconds": time.monotonic() - began}
     run.finish(results)
     return results
+
+
+def _tell(settings: Scoring, shards: Sequence[Shard], workers: int) -> None:
+    """Score a few documents and say what all that are left will take; nothing of a run that is over soon."""
+    left, sampled = sum(shard.weight for shard in shards), SAMPLED[settings.scorer.metrics]
+    if left < _TOLD * sampled:
+        return
+    texts = pq.read_table(shards[0].source, columns=["text"])["text"].to_pylist()[:sampled]
+    scorer, languages = _scorer(settings.scorer), [detect(text) or "en" for text in texts]
+    scorer.score(texts[:1], languages[:1])  # loads the models
+    began = time.monotonic()
+    scorer.score(texts, languages)
+    # Words are counted on one core, so processes share the work; forward passes take all cores already.
+    at_once = workers if settings.scorer.metrics == "statistical" else 1
+    seconds = (time.monotonic() - began) / len(texts) * left / at_once
+    memory, total = psutil.Process(os.getpid()).memory_info().rss * workers, psutil.virtual_memory().total
+    told = f"about {duration(seconds)} for {left:,} documents, about {memory / 1e9:.1f} of {total / 1e9:.1f} GB of memory"
+    print(f"score: {told}", file=sys.stderr, flush=True)
 
 
 def _device(settings: Scoring) -> str:

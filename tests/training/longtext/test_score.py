@@ -206,3 +206,13 @@ def test_evidence_lies_beside_its_scores(run: LongTextRun) -> None:
     for path in sorted((run.path / "scores").glob("*.parquet")):
         evidence = pq.read_table(run.path / "evidence" / path.name)
         assert evidence["id"].equals(pq.read_table(path)["id"])
+
+
+def test_a_long_run_tells_beforehand_what_it_takes(
+    corpus: Path, tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score(str(corpus), tmp_path / "short", Scoring(), thresholds="none", engine="inline")
+    assert "about" not in capsys.readouterr().err
+    monkeypatch.setattr(module, "SAMPLED", {"statistical": 1, "all": 1})
+    score(str(corpus), tmp_path / "long", Scoring(), thresholds="none", engine="inline")
+    assert "for 27 documents" in capsys.readouterr().err
