@@ -1,4 +1,4 @@
-"""A decoder trained on template code at one density of comments, then tuned on few tasks, and scored by unit tests.
+"""A decoder trained on template code at one density of comments, then tuned on tasks, and scored by unit tests.
 
 Reading comes first, tuning last, in one run: the tasks to tune on, their number and the steps on them are the same at
 every density, so what differs is what was read. Within a seed all densities read the same programs in the same order and
@@ -47,18 +47,18 @@ _LIMITS = Limits(cpu_seconds=2, seconds=20.0, memory=256 << 20)
 class DensityTraining:
     """Settings that all runs share."""
 
-    programs: int = 6_000
+    programs: int = 8_000
     """Read without comments; also with them where tokens of code are equal."""
-    tuning_tasks: int = 200
-    tuning_steps: int = 60
+    tuning_tasks: int = 2_000
+    tuning_steps: int = 250
     test_tasks: int = 150
-    batch: int = 32
+    batch: int = 8
     """Sequences a step."""
     context: int = 128
     """Tokens a sequence."""
     vocab: int = 512
     layers: int = 2
-    d_model: int = 128
+    d_model: int = 96
     heads: int = 4
     muon_lr: float = 0.01
     adamw_lr: float = 1e-3
