@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.longtext_types import MODEL, auc, balanced, interval, predicted
+from benchmarks.longtext_types import MODEL, SETS, auc, balanced, interval, measure, predicted
 from tests.training.longtext.test_fit import planted
+from tests.training.longtext.test_truth import sources  # noqa: F401 - a fixture
+from training.longtext.metrics import METRICS, Scored, ScorerOptions
+from training.longtext.truth import Source
 
 
 @settings(deadline=None)
@@ -49,3 +56,41 @@ def test_the_interval_resamples_sources_within_types() -> None:
     assert low == pytest.approx(0.8 - 1.96 * spread, abs=0.05) and high == pytest.approx(0.8 + 1.96 * spread, abs=0.05)
     alike = found.assign(type=found["label"])
     assert interval(alike, np.random.default_rng(0)) == [1, 1]
+
+
+class Planted:
+    """Scores by what the made sources look like: prose has blank lines, rows have commas, shuffled lines are short."""
+
+    def __init__(self, options: ScorerOptions | None = None) -> None:
+        self.options = options or ScorerOptions()
+
+    def score(self, texts: Sequence[str], languages: Sequence[str]) -> list[Scored]:
+        return [self._one(text) for text in texts]
+
+    def _one(self, text: str) -> Scored:
+        chaotic, whole = "," in text or "\n\n" not in text, "book p" not in text
+        noise = len(text) % 97 / 1_000
+        level = noise + (0 if chaotic else 2 if whole else 1)
+        values = {name: level for name in METRICS} | dict.fromkeys(
+            ("complexity_ttr", "complexity_para"), noise + 5 * chaotic
+        )
+        hidden = [name for name in MODEL if self.options.metrics == "statistical"]
+        found = {name: None if name in hidden else value for name, value in values.items()}
+        return Scored(found, 9, {}, dict.fromkeys(hidden, "not asked"))
+
+
+def test_all_sets_of_metrics_are_judged_on_held_out_sources(
+    sources: list[Source],  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("training.longtext.score.Scorer", Planted)
+    monkeypatch.setattr("training.longtext.score._scorer", Planted)
+    given = SimpleNamespace(documents=8, modelled=7, size=1_200, damaged=0)
+    monkeypatch.setattr("benchmarks.longtext_types.damaged", lambda *_: [])
+    found = measure(sources, tmp_path / "runs", given)
+    rows = pd.DataFrame(found["accuracy"])
+    assert len(rows) == 2 * (len(SETS) + 2)  # the sets without a model, of all documents and of those with model metrics
+    assert set(rows["metrics"]) == set(SETS) and (rows["balanced_accuracy"] > 0.9).all()
+    assert {one["metric"] for one in found["auc"]} == set(METRICS)
+    assert set(found["halves"]) == {"en prose", "en pieces", "en rows"}
