@@ -104,6 +104,7 @@ def fit(
     ] = None,
     extreme: Annotated[float, typer.Option(min=0, max=0.5, help="With --shares: distance from the middle rank.")] = 0.4,
     leave_out: Annotated[str | None, typer.Option(help="With --shares: a type by --labels that is no natural text.")] = None,
+    only: Annotated[str | None, typer.Option(help="Fit to the documents with COLUMN=VALUE alone, such as side=fit.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit thresholds to scored documents: to known types (--labels), or so that types have given shares (--shares)."""
@@ -116,7 +117,7 @@ def fit(
     if (shares is None) == (labels is None) and leave_out is None:
         raise UserError("thresholds are fitted either to --labels COLUMN or to --shares; give one of them")
     opened = [LongTextRun.open(run) for run in runs]
-    kept = [_fitted_to(run, labels, leave_out) for run in opened]
+    kept = [_fitted_to(run, labels, leave_out, only) for run in opened]
     scores = pd.concat(kept, ignore_index=True)
     if shares is not None:
         references = fit_shares(scores, _shares(shares), extreme=extreme)
@@ -128,9 +129,12 @@ def fit(
     emit({"out": str(out), "references": [_told(one) for one in references]}, as_json=as_json, text=_fitted_text(references))
 
 
-def _fitted_to(run: LongTextRun, labels: str | None, leave_out: str | None) -> pd.DataFrame:
-    """Documents that have metrics, with their labels, those of one type left out."""
+def _fitted_to(run: LongTextRun, labels: str | None, leave_out: str | None, only: str | None) -> pd.DataFrame:
+    """Documents that have metrics, with their labels, those of one type left out, of one value of a column alone."""
     scores = run.scores.copy()
+    if only is not None:
+        column, _, value = only.partition("=")
+        scores = scores[run.labels(column) == value]
     if labels is not None:
         scores["label"] = run.labels(labels)
     if "source" in next(run.documents()).schema.names:

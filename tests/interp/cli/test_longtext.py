@@ -40,10 +40,12 @@ def test_score_prints_what_the_contract_names(corpus: Path, capsys: pytest.Captu
 
 def test_from_scores_to_thresholds_to_a_mixture(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, thresholds = str(tmp_path / "run"), str(tmp_path / "thresholds.json")
-    corpus.write_text("".join(json.dumps(one) + "\n" for one in entries()[:-1]))  # all English
+    corpus.write_text("".join(json.dumps(one) + "\n" for one in entries(16)[:-1]))  # all English
     asked(capsys, "score", str(corpus), "--out", run, "--language", "en", "--thresholds", "none")
     fitted = asked(capsys, "fit", run, "--labels", "type", "--out", thresholds)
     assert fitted["references"][0]["fitted"]["balanced_accuracy"] == {"cohesion+complexity": 1.0}
+    again = asked(capsys, "fit", run, "--labels", "type", "--only", "domain=web", "--out", str(tmp_path / "half.json"))
+    assert fitted["references"][0]["documents"] == 48 and again["references"][0]["documents"] == 24
     shares = asked(capsys, "fit", run, "--shares", "published", "--out", str(tmp_path / "shares.json"))
     assert shares["references"][0]["fitted"]["reached"]["cohesion+complexity"]["holistic"] > 0.8
     asked(capsys, "score", str(corpus), "--out", run, "--language", "en", "--thresholds", thresholds)
