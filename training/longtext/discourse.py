@@ -6,7 +6,8 @@ trained with the rest; ours is the shipped MiniLM as it is, on which A, W and th
 `interp longtext train-discourse`. It is a stand-in for the paper's model, and English alone.
 
 A document is cut into sentences, those under 5 characters dropped, joined until a unit exceeds 256 characters. The paper
-does not say how the pairs' probabilities become one figure: ours is the mean of 1 - p(no connective).
+does not say how the pairs' probabilities become one figure: ours is the mean of 1 - p(no connective), 0 where either unit
+has no words to speak of.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -30,6 +31,8 @@ SHIPPED = Path(__file__).parent / "weights"
 WEIGHTS, MANIFEST = "discourse.safetensors", "discourse.json"
 SHORTEST, LONGEST = 5, 256
 """Characters below which a sentence is dropped, and which a unit must exceed to be closed (both LongWanjuan's code)."""
+LEAST_LETTERS = 0.5
+"""Share of letters and blanks below which a unit is rows of numbers or code: no connective ties it to anything; ours."""
 NO_SENTENCE = 1_024
 """Characters from which a sentence is cut at its line ends; ours."""
 
@@ -83,15 +86,22 @@ class DiscourseScorer:
         """One result a text; all units are encoded together."""
         found = [units(text) for text in texts]
         pieces = [text[start:end] for text, spans in zip(texts, found, strict=True) for start, end in spans]
-        vectors = iter(self.embedder(pieces).split([len(spans) for spans in found]) if pieces else ())
-        return [self._document(spans, next(vectors)) if spans else Discourse(None, []) for spans in found]
+        counts = [len(spans) for spans in found]
+        vectors = self.embedder(pieces).split(counts) if pieces else [torch.empty(0)] * len(texts)
+        spoken = torch.tensor([_has_words(piece) for piece in pieces], dtype=torch.bool).split(counts)
+        return [self._document(*one) for one in zip(found, vectors, spoken, strict=True)]
 
-    def _document(self, spans: Sequence[Span], vectors: Float[Tensor, "unit d"]) -> Discourse:
+    def _document(self, spans: Sequence[Span], vectors: Float[Tensor, "unit d"], spoken: Bool[Tensor, " unit"]) -> Discourse:
         if len(spans) < 2:
             return Discourse(None, [])
-        scores = 1 - self.model(vectors[:-1], vectors[1:])[:, -1].exp()  # no connective is the last
+        tied = 1 - self.model(vectors[:-1], vectors[1:])[:, -1].exp()  # no connective is the last
+        scores = tied * (spoken[:-1] & spoken[1:])
         boundaries = [Boundary(start, score) for (start, _), score in zip(spans[1:], scores.tolist(), strict=True)]
         return Discourse(float(scores.mean()), boundaries)
+
+
+def _has_words(unit: str) -> bool:
+    return sum(character.isalpha() or character == " " for character in unit) >= LEAST_LETTERS * len(unit)
 
 
 def _pieces(text: str) -> Iterator[Span]:

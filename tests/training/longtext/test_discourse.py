@@ -63,6 +63,13 @@ def test_a_document_is_the_mean_over_its_boundaries() -> None:
     assert found[0].value == pytest.approx(float(scores.mean())) and found[1:] == [(None, []), (None, [])]
 
 
+def test_units_without_words_are_tied_to_nothing() -> None:
+    model = DiscourseModel(4, 4, 2, 3)
+    rows, speech = "12 | 0.5; 77 | 0.1; " * 30, "words and more words " * 20
+    found = DiscourseScorer(model, Planted()).score([f"A {speech}. 1 {rows}. B {speech}. A {speech}."])[0]  # type: ignore[arg-type]
+    assert [boundary.score > 0 for boundary in found.boundaries] == [False, False, True]
+
+
 def test_pairs_of_a_known_text() -> None:
     text = f"{SENTENCE}.\nHowever, it forgets\nwhat it wrote before that. Another sentence follows it here.\n\nSo, a new paragraph has no pair."
     pairs = list(neighbours(Document("s", "n", text), PairOptions()))
