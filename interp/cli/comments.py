@@ -59,8 +59,8 @@ def add(
     diff: Diff = False,
     language: Lang = "",
     margin: Annotated[
-        float | None, typer.Option(help="Log-odds that a comment's marker must have against the code that follows.")
-    ] = None,
+        float, typer.Option(help="Least log-odds of a comment's marker against the code that follows; 0 is greedy.")
+    ] = -3.0,
     end: Annotated[float, typer.Option(help="Probability of the end token above which a file is not worth comments.")] = 0.5,
     least_gain: Annotated[float, typer.Option(help="Least rise of the density.")] = 0.02,
     engine: Engine = "auto",
@@ -74,7 +74,7 @@ def add(
     from training.comments.job import Annotation
     from training.comments.writer import WriterOptions
 
-    writer = WriterOptions() if margin is None else WriterOptions(margin=margin, docstring_margin=margin)
+    writer = WriterOptions(margin=margin, docstring_margin=margin)
     settings = Annotation(model, writer, AnnotationRules(most_end=end, file=FileRules(least_gain=least_gain)))
     if path.is_dir():
         _add_folder(path, out, settings, {"engine": engine, "workers": workers, "device": device}, as_json)

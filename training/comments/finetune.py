@@ -169,7 +169,6 @@ def adapted(model: Any, settings: Tuning) -> Any:
     # No dropout: it would draw from the global generator, and a resumed run would end elsewhere.
     config = LoraConfig(
         r=settings.rank, lora_alpha=settings.alpha, target_modules=targets, lora_dropout=0.0, task_type="CAUSAL_LM",
-        base_model_name_or_path=settings.model,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -188,6 +187,7 @@ def finetune(settings: Tuning, out: Path, *, device: str = "auto") -> dict[str, 
         job, run, Schedule.of(settings.steps, settings.warmup, settings.decay_share), evaluate_every=100
     )
     if run.primary:
+        # peft would name the cache of this machine; the name that was given loads everywhere.
         job.model.peft_config["default"].base_model_name_or_path = settings.model
         job.model.save_pretrained(out / "adapter")
         results |= {"adapter": str(out / "adapter"), "records": len(job.train)}

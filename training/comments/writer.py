@@ -3,7 +3,8 @@
 Before a line, the model has read the task, the code, and its own answer so far. The line and a comment in its place share
 their first tokens (line ends, indentation); where they part, the model's next-token probabilities decide: a comment is
 written if its marker is at least `exp(margin)` times as probable as the line's own next token. With margin 0 that is
-what greedy decoding would do between the two; below 0 a model that seldom comments by itself is made to.
+what greedy decoding would do between the two; the default makes a model comment that seldom does by itself: at 0 the
+shipped SmolLM2-135M writes nothing, at -3 before about one line in twelve.
 
 Lines are turned into tokens with the line end before them, as tokenizers join that with the indentation; blank lines go
 with the line below. The cache is the longest common beginning of what was read and what is asked: a rejected comment is
@@ -29,9 +30,9 @@ from training.comments.prompts import end_token, fence, prompt, request
 class WriterOptions:
     """How a model writes; all defaults are ours."""
 
-    margin: float = 0.0
+    margin: float = -3.0
     """Least log-odds of a comment's marker against the line's own next token."""
-    docstring_margin: float = 0.0
+    docstring_margin: float = -3.0
     """The same for a docstring."""
     most_tokens: int = 48
     """Longest comment."""
