@@ -11,7 +11,7 @@ from training.longtext.ranks import Levels
 from training.longtext.thresholds import Reference, Thresholds
 from training.longtext.types import Cuts
 
-DIMENSIONS = {"coh": "coherence", "csn": "cohesion", "cpx": "extremeness of complexity"}
+DIMENSIONS = {"coh": "coherence", "csn": "cohesion", "cpx": "extreme complexity"}
 """What COH, CSN and CPX are called on the screen."""
 
 

@@ -84,8 +84,8 @@ def _ranks(reading: Reading) -> dict[str, float]:
 def _missing(reading: Reading, name: str) -> str:
     if not pd.isna(reading.scores[name]):
         return ""
-    reason = reading.evidence.get("missing", {}).get(name, "")
-    return f"not computed (needs a {METRICS[name].needs}{f'; {reason}' if reason else ''})"
+    reason = str(reading.evidence.get("missing", {}).get(name, "no reason is known"))
+    return f"not computed (needs a {METRICS[name].needs}: {reason.removeprefix('needs a ')})"
 
 
 def verdict_html(reading: Reading) -> str:
@@ -108,24 +108,26 @@ def verdict_html(reading: Reading) -> str:
 
 def table_html(reading: Reading) -> str:
     """The terms as a table; the bar is the rank, with ticks where the borders are."""
-    cuts = reading.reference.cuts_for(reading.scores["type_basis"]) if reading.reference else None
     rows = []
     for dimension, found in terms(reading).items():
-        rows += [_row(term) for term in found]
-        total = float(reading.scores[dimension])
-        limits = () if cuts is None else ((cuts.extreme,) if dimension == "cpx" else (cuts.low, cuts.high))
-        told = " / ".join(f"{limit:.2f}" for limit in limits)
-        shown = "not computed" if np.isnan(total) else f"{total:.3f}"
-        bar = "" if np.isnan(total) else _bar(total, limits)
-        named = "extreme above " if dimension == "cpx" else "low / high "
-        rows.append(
-            f'<tr class="sum"><td colspan="2">{_SAYS[dimension]}</td><td>{bar}</td><td>{shown}</td></tr>'
-            f'<tr><td class="none" colspan="4">{named}{told}</td></tr>'
-            if told
-            else f'<tr class="sum"><td colspan="2">{_SAYS[dimension]}</td><td>{bar}</td><td>{shown}</td></tr>'
-        )
+        rows += [*map(_row, found), _sum(reading, dimension, found)]
     head = "<tr><th>metric</th><th>value</th><th>rank</th><th>gives</th></tr>"
     return f'<table class="lab-terms-table">{head}{"".join(rows)}</table>'
+
+
+def _sum(reading: Reading, dimension: str, found: list[Term]) -> str:
+    """What the terms of a dimension come to, and its borders."""
+    total = float(reading.scores[dimension])
+    if np.isnan(total):
+        computed = any(not term.missing for term in found)
+        told = "not read by the thresholds, which were fitted without it" if computed else "not computed"
+        return f'<tr class="sum"><td>{_SAYS[dimension]}</td><td class="none" colspan="3">{told}</td></tr>'
+    cuts = reading.reference.cuts_for(reading.scores["type_basis"]) if reading.reference else None
+    limits = () if cuts is None else (cuts.extreme,) if dimension == "cpx" else (cuts.low, cuts.high)
+    told = ("extreme above " if dimension == "cpx" else "low / high ") + " / ".join(f"{limit:.2f}" for limit in limits)
+    borders = f'<tr><td class="none" colspan="4">{told}</td></tr>' if limits else ""
+    bar = _bar(total, limits)
+    return f'<tr class="sum"><td colspan="2">{_SAYS[dimension]}</td><td>{bar}</td><td>{total:.3f}</td></tr>{borders}'
 
 
 def _row(term: Term) -> str:
@@ -135,7 +137,8 @@ def _row(term: Term) -> str:
         return f'<tr><td>{name}</td><td class="none" colspan="3">{escape(term.missing)}</td></tr>'
     if np.isnan(term.rank):
         return f'<tr><td>{name}</td><td>{term.value:.4f}</td><td class="none" colspan="2">does not count</td></tr>'
-    return f"<tr><td>{name}</td><td>{term.value:.4f}</td><td>{_bar(term.rank)}</td><td>{term.part:.3f}</td></tr>"
+    rank = f"{_bar(term.rank)} {term.rank:.2f}"
+    return f"<tr><td>{name}</td><td>{term.value:.4f}</td><td>{rank}</td><td>{term.part:.3f}</td></tr>"
 
 
 def _bar(share: float, ticks: tuple[float, ...] = ()) -> str:

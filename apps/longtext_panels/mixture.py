@@ -26,7 +26,7 @@ MOST_PASSES = 4.0
 """Passes over a type beyond which the panel warns: about four epochs are said to be nearly as good as fresh text."""
 _STYLE = """<style>
 .lab-stack {display: flex; height: 1.5rem; border-radius: .3rem; overflow: hidden; font-size: .76rem; margin: .1rem 0 .4rem}
-.lab-stack span {background: var(--tint); color: #fff; text-align: center; overflow: hidden; white-space: nowrap;
+.lab-stack span {background: var(--tint); color: var(--ink); text-align: center; overflow: hidden; white-space: nowrap;
   line-height: 1.5rem}
 </style>"""
 
@@ -149,8 +149,9 @@ def _shares(table: pd.DataFrame) -> None:
 def stack_html(table: pd.DataFrame, column: str, title: str) -> str:
     """Shares of the types, all languages together, as one bar."""
     by_type = table.groupby("type")[column].sum()
+    inks = {AGGREGATED: "#111"}  # white on amber is hard to read
     parts = "".join(
-        f'<span style="--tint:{COLOURS[kind]};width:{100 * by_type[kind]:.2f}%" title="{kind} {by_type[kind]:.1%}">'
+        f'<span style="--tint:{COLOURS[kind]};--ink:{inks.get(kind, "#fff")};width:{100 * by_type[kind]:.2f}%">'
         f"{escape(kind)} {by_type[kind]:.1%}</span>"
         for kind in TYPES
         if by_type[kind] > 0

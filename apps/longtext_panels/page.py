@@ -73,19 +73,17 @@ def _panels(texts: LongTexts) -> None:
     start(texts)
     language = _language(texts)
     top = st.container()
+    plane.filters(texts, language)
     left, right = st.columns([1.3, 1], gap="medium")
     with right:
-        plane.filters(texts, language)
-        borders = st.expander("Move the borders between the types", expanded=True)
+        borders = st.container(border=True)
         with borders:
             plane.controls(texts, language)
         listed = st.container()
     seen = view(texts, language)
     with top:
         overview.show_numbers(seen)
-    with left:
-        plane.axis_boxes(seen)
-        place = st.container()
+    place = left.container()
     with listed:
         table.show(seen)
     document.show(seen)
@@ -110,18 +108,12 @@ def _panels(texts: LongTexts) -> None:
 
 def _language(texts: LongTexts) -> str:
     """Never both at once: metrics of one language say nothing about the other's."""
-    counts = texts.documents["language"].value_counts()
-    chosen: str = st.segmented_control(
-        "Language",
-        texts.languages,
-        default=texts.languages[0],
-        key=LANGUAGE,
-        required=True,
-        bind="query-params",
-        format_func=lambda one: f"{NAMES[one]} · {counts[one]:,}",
+    named = {NAMES[language]: language for language in texts.languages}
+    chosen = st.segmented_control(
+        "Language", list(named), default=next(iter(named)), key=LANGUAGE, required=True, bind="query-params",
         label_visibility="collapsed",
-    )
-    return chosen
+    )  # fmt: skip
+    return named[chosen]
 
 
 def _run_box() -> None:

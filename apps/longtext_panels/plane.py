@@ -34,21 +34,26 @@ from training.longtext.metrics import METRICS
 from training.longtext.ranks import Levels
 from training.longtext.types import TYPES, Cuts
 
-_AXES = {name: f"{told} ({name.upper()})" for name, told in DIMENSIONS.items()} | {name: name for name in METRICS}
+_AXES = {name: f"{name.upper()}, {told}" for name, told in DIMENSIONS.items()} | {name: name for name in METRICS}
+_SIDES = ("across", "up")
 _TOLD = {
-    "low": ("Low: below it a dimension is low", "Chaotic texts are low in coherence and in cohesion."),
-    "high": ("High: from it on a dimension is high", "Holistic texts are high in both."),
-    "extreme": ("Extreme: complexity beyond it is extreme", "Distance of a rank from the middle, 0 to 0.5."),
+    "low": ("Low: chaotic texts lie below", "Chaotic texts are low in coherence and in cohesion."),
+    "high": ("High: holistic texts lie above", "Holistic texts are high in both."),
+    "extreme": ("Extreme: from here on complexity is", "Distance of a rank from the middle, 0 to 0.5."),
 }
 
 
 def filters(texts: LongTexts, language: str) -> None:
-    """Which documents are looked at."""
-    domains = sorted(texts.documents.loc[texts.documents["language"] == language, "domain"].unique())
+    """Which documents are looked at, and what the plane shows of them."""
+    own = texts.documents[texts.documents["language"] == language]
+    domains, found = sorted(own["domain"].unique()), axes(own)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.pills("Types", TYPES, selection_mode="multi", key=TYPE, bind="query-params")
         if len(domains) > 1:
-            st.selectbox("Domain", [EVERY, *domains], key=key_of(DOMAIN, language), width=190, bind="query-params")
+            st.selectbox("Domain", [EVERY, *domains], key=key_of(DOMAIN, language), width=180, bind="query-params")
+        for place, name in enumerate(_SIDES if len(found) > 1 else ()):
+            key, told = key_of(name, language), _AXES.__getitem__
+            st.selectbox(name.capitalize(), found, place, key=key, format_func=told, width=190, bind="query-params")
         st.button("Show everything", icon=":material/filter_alt_off:", key="clear", on_click=clear_filters, args=(language,))
 
 
@@ -84,7 +89,6 @@ def _group_box(texts: LongTexts, language: str, found: list[Group]) -> None:
         list(named),
         key=key_of(GROUP, language),
         bind="query-params",
-        format_func=lambda name: f"{named[name].basis.replace('+', ', ')} · {named[name].documents} documents",
         on_change=_on_group,
         args=(texts, language, named),
     )
@@ -135,33 +139,14 @@ def _reset(cuts: Cuts, language: str, reference: str) -> None:
     st.session_state["_reset"] = st.session_state.get("_reset", 0) + 1
 
 
-def axes(view: View) -> list[str]:
-    """What the plane can show: dimensions and metrics that documents of this language have."""
-    return [name for name in _AXES if name in view.documents and view.documents[name].notna().any()]
-
-
-def axis_boxes(view: View) -> None:
-    """Which two of them it shows."""
-    found = axes(view)
-    if len(found) < 2:
-        return
-    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        for label, place in (("Across", 0), ("Up", 1)):
-            st.selectbox(
-                label,
-                found,
-                place,
-                key=key_of(label.lower(), view.language),
-                format_func=lambda name: _AXES[name],
-                width=230,
-                bind="query-params",
-            )
+def axes(documents: pd.DataFrame) -> list[str]:
+    """What the plane can show: dimensions and metrics that the documents have."""
+    return [name for name in _AXES if name in documents and documents[name].notna().any()]
 
 
 def show(view: View) -> None:
     """Draw the plane."""
-    found = axes(view)
-    if len(found) < 2:
+    if len(axes(view.documents)) < 2:
         note("There is no plane to draw: documents of this language have fewer than two metrics.")
         return
     figure = plane_figure(view)
@@ -171,8 +156,9 @@ def show(view: View) -> None:
 
 
 def _axes(view: View) -> tuple[str, str]:
-    found = axes(view)
-    return tuple(st.session_state.get(key_of(label, view.language), found[n]) for n, label in enumerate(("across", "up")))  # type: ignore[return-value]
+    first, second = axes(view.documents)[:2]
+    state = st.session_state
+    return state.get(key_of(_SIDES[0], view.language), first), state.get(key_of(_SIDES[1], view.language), second)
 
 
 def plane_figure(view: View, height: int = 410) -> go.Figure:

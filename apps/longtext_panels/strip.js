@@ -1,17 +1,17 @@
 // A document from its beginning to its end: what windows gain from context, ties of boundaries, repeats; segments to click.
-const WIDTH = 900, LEFT = 92, ROW = 34, GAP = 8;
+const LEFT = 104, ROW = 34, GAP = 8;
 
-function draw(svg, data, pick) {
-  const x = (place) => LEFT + (place / Math.max(data.length, 1)) * (WIDTH - LEFT - 4);
+function draw(svg, data, pick, width) {
+  const x = (place) => LEFT + (place / Math.max(data.length, 1)) * (width - LEFT - 4);
   const rows = ["gain from context", ...(data.ties.length ? ["ties"] : []), "repeats"];
   const top = (name) => 4 + rows.indexOf(name) * (ROW + GAP), height = 4 + rows.length * (ROW + GAP);
-  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   for (const name of rows) {
     make(svg, "text", { x: 0, y: top(name) + ROW / 2 + 4 }, name);
-    make(svg, "rect", { x: LEFT, y: top(name), width: WIDTH - LEFT - 4, height: ROW, class: "rail" });
+    make(svg, "rect", { x: LEFT, y: top(name), width: width - LEFT - 4, height: ROW, class: "rail" });
   }
   const middle = top(rows[0]) + ROW / 2, most = Math.max(...data.windows.map((one) => Math.abs(one.diff)), 0.02);
-  make(svg, "line", { x1: LEFT, x2: WIDTH - 4, y1: middle, y2: middle, class: "rule" });
+  make(svg, "line", { x1: LEFT, x2: width - 4, y1: middle, y2: middle, class: "rule" });
   if (!data.windows.length) make(svg, "text", { x: LEFT + 8, y: middle + 4 }, data.unread);
   for (const one of data.windows) {
     const size = (Math.abs(one.diff) / most) * (ROW / 2), up = one.diff >= 0;
@@ -42,5 +42,5 @@ export default function (component) {
   const host = parentElement.querySelector(".strip");
   host.replaceChildren();
   const svg = make(host, "svg", { role: "group", "aria-label": "the document by segments" });
-  draw(svg, data, (number) => setTriggerValue("segment", number));
+  draw(svg, data, (number) => setTriggerValue("segment", number), Math.max(host.clientWidth, 300));
 }

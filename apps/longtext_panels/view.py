@@ -15,7 +15,7 @@ import streamlit as st
 from jaxtyping import Bool
 
 from apps.longtext_panels.borders import Group, groups, levels_of, moved, reference_of, retyped, with_cuts, with_levels
-from apps.longtext_panels.corpus import LongTexts
+from apps.longtext_panels.corpus import NAMES, LongTexts
 from apps.shell.page import report
 from training.longtext.ranks import Levels
 from training.longtext.thresholds import Thresholds
@@ -66,12 +66,13 @@ def key_of(name: str, language: str) -> str:
 
 
 def start(texts: LongTexts) -> None:
-    """At a session's beginning, take the language of the document that the link names."""
+    """At a session's beginning, open the document that the link names, in its language."""
     if st.session_state.setdefault(_STARTED, False):
         return
     st.session_state[_STARTED] = True
     if (number := document_number(texts)) is not None:
-        st.session_state[LANGUAGE] = texts.documents.at[number, "language"]
+        st.session_state[DOCUMENT] = st.query_params[DOCUMENT]
+        st.session_state[LANGUAGE] = NAMES[texts.documents.at[number, "language"]]
 
 
 def view(texts: LongTexts, language: str) -> View:

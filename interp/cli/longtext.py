@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.discourse import ship_discourse, train_discourse
+from interp.cli.longtext_ship import ship
 from interp.cli.options import AsJson, Device
 from interp.cli.output import emit
 from interp.runs.errors import UserError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Quality and types of long texts (LongWanjuan).")
 app.command("train-discourse")(train_discourse)
 app.command("ship-discourse")(ship_discourse)
+app.command("ship")(ship)
 
 _SHOWN = 20
 """Documents listed as text."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from interp.runs.atomic import sha256, write_json
+from interp.runs.atomic import sha256, write_json, write_text
 from interp.runs.errors import UserError
 from interp.runs.folder import origin
 from training.longtext.folder import LongTextRun
@@ -24,6 +24,10 @@ DEMO = Path(__file__).parent / "demo"
 MOST_BYTES = 1_000_000
 """Of text, in UTF-8, that a shipped run may have."""
 _TABLES = ("documents", "scores", "evidence")
+_NOTICE = """The documents were changed: cut out of larger works, line ends inside paragraphs and markup taken out, some put together
+of unrelated paragraphs, some with their lines shuffled. Their authors are named by the licences beside this file; where each
+document is from, and by which command, is in its column `source` and in the manifest.
+"""
 
 
 def ship(run: Path, licences: Sequence[Path], folder: Path = DEMO) -> dict[str, Any]:
@@ -49,6 +53,8 @@ def ship(run: Path, licences: Sequence[Path], folder: Path = DEMO) -> dict[str, 
         (folder / inside).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / inside)
         hashes[str(inside)] = sha256(folder / inside)
+    write_text(folder / "licences" / "NOTICE", _NOTICE)
+    hashes["licences/NOTICE"] = sha256(folder / "licences" / "NOTICE")
     manifest = found.manifest
     shipped = {**origin(manifest), "status": "complete", "results": manifest["results"], "sha256": hashes}
     write_json(folder / "manifest.json", shipped)
