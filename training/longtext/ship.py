@@ -24,9 +24,9 @@ DEMO = Path(__file__).parent / "demo"
 MOST_BYTES = 1_000_000
 """Of text, in UTF-8, that a shipped run may have."""
 _TABLES = ("documents", "scores", "evidence")
-_NOTICE = """The documents were changed: cut out of larger works, line ends inside paragraphs and markup taken out, some put together
-of unrelated paragraphs, some with their lines shuffled. Their authors are named by the licences beside this file; where each
-document is from, and by which command, is in its column `source` and in the manifest.
+_NOTICE = """The documents were changed: cut out of larger works, markup and line ends inside paragraphs taken out, some put
+together of unrelated paragraphs, some with their lines shuffled. Their authors are named by the licences beside this
+file; where each document is from, and by which command, is in its column `source` and in the manifest.
 """
 
 
