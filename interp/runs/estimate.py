@@ -1,4 +1,4 @@
-"""What a long run will take, told once from its first steps: they are the run's own, so telling changes nothing."""
+"""What a long run will take: told once from its first steps, which are the run's own, or before it from a sample."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class Estimate:
         seconds = (time.monotonic() - self._began) / TIMED
         left = self.steps - self._taken
         return f"about {duration(seconds * left)} for the {left:,} steps left, evaluations not counted; {_memory()}"
+
+
+def tell(label: str, seconds: float, work: str) -> None:
+    """Say on standard error, before a job starts, what a measured sample of it lets one expect."""
+    print(f"{label}: about {duration(seconds)} for {work}; {_memory()} so far", file=sys.stderr, flush=True)
 
 
 def _memory() -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,11 +23,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from interp.runs.atomic import replacing
-from interp.runs.engines import Engine, Shard, map_shards
+from interp.runs.engines import Engine, Shard, map_shards, pending, processes
 from interp.runs.errors import UserError
+from interp.runs.estimate import tell
 from interp.runs.folder import Run
 from interp.runs.parts import Parts, part_path, write_part
-from training.comments.annotate import Annotated, AnnotationRules, annotate
+from training.comments.annotate import Annotated, AnnotationRules, Place, annotate
 from training.comments.corpus import source_files
 from training.comments.languages import WRITTEN, Language, language_of
 from training.comments.source import Unreadable, read_source
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
 JOB = "comments"
 PART_FILES = 4
 """Files of a part: some minutes of work on a CPU, which is what a kill costs at most."""
+_SAMPLED, _SAMPLED_CHARACTERS = 3, 400
+"""Files of which the beginnings are commented to estimate the time of all, and characters of each."""
+_TOLD = 10
+"""Times a sample that the job must be for an estimate."""
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("name", "path", "language")]
     + [("accepted", pa.bool_()), ("reason", pa.string()), ("detail", pa.string())]
@@ -121,6 +128,7 @@ def annotate_folder(
         _list(paths, folder, out / "files")
     files = Parts(out / "files")
     shards = [Shard(path, out / "results" / path.name, pq.read_metadata(path).num_rows) for path in files.paths]
+    _tell(shards, settings, device, engine, workers)
     stage = AnnotateStage(settings, device)
     map_shards(stage, shards, engine=engine, workers=workers, device=device, unit="files", label="comments")
     results = read_results(out)
@@ -128,6 +136,33 @@ def annotate_folder(
     told = funnel(results)
     run.finish(told)
     return told
+
+
+def _tell(shards: Sequence[Shard], settings: Annotation, device: str, engine: Engine, workers: int | None) -> None:
+    """Say what the files that are left will take; nothing of a job that is over soon."""
+    paths = [Path(path) for shard in pending(shards) for path in pq.read_table(shard.source)["path"].to_pylist()]
+    size = sum(path.stat().st_size for path in paths if path.exists())
+    if size > _TOLD * _SAMPLED * _SAMPLED_CHARACTERS:
+        at_once = min(processes(len(pending(shards)), engine, workers, device), os.cpu_count() or 1)
+        seconds = _seconds_a_character(paths, settings, device) * size / at_once
+        tell("comments", seconds, f"{len(paths):,} files on {at_once} of {os.cpu_count()} cores")
+
+
+def _seconds_a_character(paths: Sequence[Path], settings: Annotation, device: str) -> float:
+    """Measured on the beginnings of a few files, as if a comment might stand before each line; 0 for empty files."""
+    writer, seconds, characters = writer_of(settings.model, settings.writer, device), 0.0, 0
+    for path in paths[:: max(len(paths) // _SAMPLED, 1)][:_SAMPLED]:
+        language = language_of(path)
+        assert language is not None  # only files in our languages are listed
+        text = path.read_bytes()[:_SAMPLED_CHARACTERS].decode("utf-8", "ignore")
+        began = time.perf_counter()
+        writer.begin(text, language)
+        for number, line in enumerate(filter(None, text.splitlines())):
+            writer.propose(Place(number, 0, line[: len(line) - len(line.lstrip())], line, False))
+            writer.write(line, 0)
+        seconds += time.perf_counter() - began
+        characters += len(text)
+    return seconds / max(characters, 1)
 
 
 def _list(paths: Sequence[Path], folder: Path, files: Path) -> None:
