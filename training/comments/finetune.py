@@ -41,6 +41,16 @@ _IGNORED = -100
 
 
 @dataclass(frozen=True)
+class Adapter:
+    """Shape of a low-rank adapter."""
+
+    rank: int = 16
+    alpha: int = 32
+    targets: str = "all-linear"
+    """Names of the modules that get one, commas between, or all-linear."""
+
+
+@dataclass(frozen=True)
 class Tuning:
     """Settings of one run; all defaults are ours."""
 
@@ -70,7 +80,23 @@ class Example(NamedTuple):
     """Tokens that are asked, not answered."""
 
 
-class TuningJob(Job):
+class AdapterJob(Job):
+    """A job that trains, and checkpoints, the adapter of a model and nothing else."""
+
+    def __init__(self, model: Any, lr: float) -> None:
+        """`model` is one of `adapted`."""
+        self.model = model
+        self.module = nn.ParameterList([one for one in model.parameters() if one.requires_grad])
+        self.optimizers = [torch.optim.AdamW(self.module.parameters(), lr=lr, weight_decay=0.0)]
+
+    def save(self, base: str, folder: Path) -> None:
+        """Write the adapter; `base` is the name that its model was loaded by."""
+        # peft would name the cache of this machine; the name that was given loads everywhere.
+        self.model.peft_config["default"].base_model_name_or_path = base
+        self.model.save_pretrained(folder)
+
+
+class TuningJob(AdapterJob):
     """Cross-entropy of the answers, each record weighing by its tokens."""
 
     def __init__(self, settings: Tuning, device: torch.device) -> None:
@@ -78,10 +104,9 @@ class TuningJob(Job):
         records = read_records(Path(settings.data))
         self.settings, self.device = settings, device
         self.train, self.held_out = split_examples(records, base.tokenizer, settings.most_tokens)
-        self.model = adapted(base.model, settings)
-        # Only the adapter is trained and checkpointed.
-        self.module = nn.ParameterList([one for one in self.model.parameters() if one.requires_grad])
-        self.optimizers = [torch.optim.AdamW(self.module.parameters(), lr=settings.lr, weight_decay=0.0)]
+        super().__init__(
+            adapted(base.model, Adapter(settings.rank, settings.alpha, settings.targets), settings.seed), settings.lr
+        )
         self.unit, self.units_per_step = "records", settings.batch
 
     def backward(self, step: int) -> dict[str, float | Tensor]:
@@ -159,19 +184,19 @@ def answer_loss(model: Any, example: Example, device: torch.device) -> Tensor:
     return cross_entropy(logits[0, :-1].float(), tokens[0, example.prompt :], reduction="sum")
 
 
-def adapted(model: Any, settings: Tuning) -> Any:
+def adapted(model: Any, adapter: Adapter, seed: int) -> Any:
     """The model with adapters whose initial values come from the seed. Raises UserError without peft."""
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError:
         raise UserError("tuning needs peft: pip install 'interp-lab[models]'") from None
-    targets = settings.targets if settings.targets == "all-linear" else settings.targets.split(",")
+    targets = adapter.targets if adapter.targets == "all-linear" else adapter.targets.split(",")
     # No dropout: it would draw from the global generator, and a resumed run would end elsewhere.
     config = LoraConfig(
-        r=settings.rank, lora_alpha=settings.alpha, target_modules=targets, lora_dropout=0.0, task_type="CAUSAL_LM",
+        r=adapter.rank, lora_alpha=adapter.alpha, target_modules=targets, lora_dropout=0.0, task_type="CAUSAL_LM",
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(seed)
         return get_peft_model(model, config)
 
 
@@ -187,9 +212,7 @@ def finetune(settings: Tuning, out: Path, *, device: str = "auto") -> dict[str, 
         job, run, Schedule.of(settings.steps, settings.warmup, settings.decay_share), evaluate_every=100
     )
     if run.primary:
-        # peft would name the cache of this machine; the name that was given loads everywhere.
-        job.model.peft_config["default"].base_model_name_or_path = settings.model
-        job.model.save_pretrained(out / "adapter")
+        job.save(settings.model, out / "adapter")
         results |= {"adapter": str(out / "adapter"), "records": len(job.train)}
         run.finish(results)
     return results

@@ -13,10 +13,11 @@ language, source (files of one package, held out together), name, kind (`comment
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -61,9 +62,8 @@ def build(folders: Sequence[Path] | None, out: Path, options: InstructionOptions
 
     Raises UserError where the sources hold no commented code.
     """
-    files = sorted(source_files(folders or default_folders()), key=lambda path: rank(_name(path)))
-    written = [path for path in files if (found := language_of(path)) and found.name in WRITTEN]
-    commented = list(islice(_commented(written, options), options.pairs))
+    written = written_files(folders)
+    commented = list(islice(commented_pieces(written, options), options.pairs))
     if not commented:
         raise UserError("the sources hold no commented code in Python, JavaScript, C or Java")
     count = round(len(commented) * options.declined / max(1 - options.declined, 1e-9))
@@ -78,6 +78,16 @@ def build(folders: Sequence[Path] | None, out: Path, options: InstructionOptions
     return {"out": str(out), "records": len(rows), "kinds": dict(kinds), "languages": dict(languages)}
 
 
+def written_files(folders: Sequence[Path] | None) -> list[Path]:
+    """Files in the four languages that comments are written in, in an order that mixes packages and is always the same.
+
+    Without `folders` those of the standard library and the installed packages.
+    """
+    found = source_files(folders or default_folders())
+    written = [path for path in found if (language := language_of(path)) and language.name in WRITTEN]
+    return sorted(written, key=lambda path: rank(_name(path)))
+
+
 def _record(row: dict[str, Any], template: int) -> dict[str, Any]:
     language: Language = row["of"]
     answer = f"{fence(language)}\n{row['output'].rstrip()}\n```" if row["output"] else ""
@@ -89,17 +99,21 @@ def _record(row: dict[str, Any], template: int) -> dict[str, Any]:
     return told | {key: value for key, value in row.items() if key != "of"}
 
 
-def _commented(files: Sequence[Path], options: InstructionOptions) -> Iterator[dict[str, Any]]:
+def commented_pieces(files: Iterable[Path], options: InstructionOptions) -> Iterator[dict[str, Any]]:
+    """Functions and classes that people have commented, file by file.
+
+    Keys: input (the piece without its comments, as `strip` proves), output (the piece), density, of (the `Language`),
+    language, name, source, kind.
+    """
     for path, source in _readable(files):
-        taken = 0
-        for piece in pieces(source):
-            pair = _pair(source._replace(text=piece), options)
-            if pair is not None and taken < options.per_file and not low_value(source.text):
-                taken += 1
+        if not low_value(source.text):
+            long_enough = (piece for piece in pieces(source) if len(piece) >= options.shortest)
+            pairs = (_pair(source._replace(text=piece), options) for piece in long_enough)
+            for pair in islice(filter(None, pairs), options.per_file):
                 yield _about(path, source) | pair | {"kind": "commented"}
 
 
-def _declined(files: Sequence[Path], options: InstructionOptions) -> Iterator[dict[str, Any]]:
+def _declined(files: Iterable[Path], options: InstructionOptions) -> Iterator[dict[str, Any]]:
     for path, source in _readable(files):
         if reason := low_value(source.text):
             code = source.text[: options.longest].rsplit("\n", 1)[0] if len(source.text) > options.longest else source.text
@@ -107,7 +121,7 @@ def _declined(files: Sequence[Path], options: InstructionOptions) -> Iterator[di
                 yield _about(path, source) | {"input": code, "output": "", "kind": "declined", "reason": reason}
 
 
-def _readable(files: Sequence[Path]) -> Iterator[tuple[Path, Source]]:
+def _readable(files: Iterable[Path]) -> Iterator[tuple[Path, Source]]:
     for path in files:
         try:
             language = language_of(path)
@@ -124,20 +138,26 @@ def _about(path: Path, source: Source) -> dict[str, Any]:
 
 def _name(path: Path) -> str:
     """A file's path from its package on: the same on every machine."""
-    roots = [root for root in default_folders() if path.is_relative_to(root)]
+    roots = [root for root in _roots() if path.is_relative_to(root)]
     root = max(roots, key=lambda one: len(one.parts), default=path.parent)
     return path.relative_to(root).as_posix()
+
+
+@functools.cache
+def _roots() -> list[Path]:
+    return default_folders()
 
 
 def _pair(piece: Source, options: InstructionOptions) -> dict[str, Any] | None:
     """A piece without and with its comments, if it has enough of both."""
     try:
-        bare = strip(piece).text
         share = density(piece.text, piece.language)
+        if not options.least_density <= share <= options.most_density:
+            return None
+        bare = strip(piece).text
     except Unreadable:
         return None
-    long_enough = options.shortest <= len(bare) <= options.longest
-    if not long_enough or not options.least_density <= share <= options.most_density or bare == piece.text:
+    if not options.shortest <= len(bare) <= options.longest or bare == piece.text:
         return None
     return {"input": bare, "output": piece.text, "density": share}
 
