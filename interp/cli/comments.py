@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from interp.cli.comment_augmentation import augment
 from interp.cli.comment_evaluation import evaluate
 from interp.cli.options import AsJson, Device
 from interp.cli.output import emit
@@ -14,6 +15,7 @@ from interp.runs.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="Comments for code: density, generation with the code unchanged, tuning.")
 app.command()(evaluate)
+app.command()(augment)
 
 _SKIPPED_SHOWN = 1_000
 """Skipped files listed in JSON; all are in a run's Parquet."""
