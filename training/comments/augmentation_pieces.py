@@ -9,7 +9,7 @@ so that code which two packages hold is on one side alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from interp.corpora.document import split_of
 from interp.runs.atomic import write_frame, write_text
 from interp.runs.errors import UserError
-from training.comments.instructions import InstructionOptions, commented_pieces, written_files
+from training.comments.instructions import InstructionOptions, commented_pieces, source_of, written_files
 from training.sampling.duplicates import near_duplicates
 
 if TYPE_CHECKING:
@@ -61,10 +61,15 @@ def _chosen(folders: Sequence[Path] | None, options: PieceOptions) -> pd.DataFra
     lengths = {"shortest": options.shortest, "longest": options.longest, "per_file": 1}
     wanted = {"train": options.files, "held-out": options.held_out}
     rows: dict[str, list[dict[str, Any]]] = {split: [] for split in wanted}
-    for row in commented_pieces(written_files(folders), InstructionOptions(least_density=options.least_density, **lengths)):
+
+    def wanting() -> Iterator[Path]:
+        for path in written_files(folders):
+            split = split_of(source_of(path))
+            if len(rows[split]) < _with_spare(wanted[split]):
+                yield path
+
+    for row in commented_pieces(wanting(), InstructionOptions(least_density=options.least_density, **lengths)):
         rows[split_of(row["source"])].append(row)
-        if all(len(rows[split]) >= _with_spare(count) for split, count in wanted.items()):
-            break
     both = [(split, row) for split in wanted for row in rows[split]]
     kept = near_duplicates(row["input"] for _, row in both) < 0
     told = [_piece(number, split, row) for number, ((split, row), keep) in enumerate(zip(both, kept, strict=True)) if keep]

@@ -133,7 +133,12 @@ def _readable(files: Iterable[Path]) -> Iterator[tuple[Path, Source]]:
 
 def _about(path: Path, source: Source) -> dict[str, Any]:
     name = _name(path)
-    return {"of": source.language, "language": source.language.name, "name": name, "source": name.split("/")[0]}
+    return {"of": source.language, "language": source.language.name, "name": name, "source": source_of(path)}
+
+
+def source_of(path: Path) -> str:
+    """What a file is held out with: its package, or its own name in a folder that is none of the default ones."""
+    return _name(path).split("/")[0]
 
 
 def _name(path: Path) -> str:
