@@ -19,7 +19,7 @@ from typer.main import get_group
 
 from interp.runs.errors import UserError
 
-GROUPS = ("models", "othello", "heads", "lm", "dictionaries", "circuits", "sample", "longtext", "comments")
+GROUPS = ("models", "othello", "heads", "lm", "dictionaries", "circuits", "sample", "longtext", "comments", "moe")
 """Modules of `interp.cli` that hold a group as `app`."""
 
 

@@ -1,0 +1,106 @@
+"""A mixture of experts in the place of an MLP, with capacity and rectification simulated for a number of ranks.
+
+Tokens are dealt to ranks in order, sequence after sequence, as data parallelism does; expert e lives on rank
+e // (experts / ranks). One process then computes exactly what that many would (arXiv 2402.12399; `training.moe.plan`).
+The names of the parameters are those of `transformers`' MixtralSparseMoeBlock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.functional import linear, pad
+
+from interp.runs.errors import UserError
+from training.moe.baselines import ROUTERS, LossFreeBias
+from training.moe.experts import Experts, Rows
+from training.moe.losses import balance_loss, z_loss
+from training.moe.plan import Request, RoutingPlan, StandIns
+from training.moe.rules import Rules
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """Sizes of a layer. Raises UserError for experts that cannot be divided among the ranks."""
+
+    d_model: int
+    d_expert: int
+    experts: int = 8
+    ranks: int = 1
+
+    def __post_init__(self) -> None:
+        if self.ranks < 1 or self.experts < 1 or self.experts % self.ranks:
+            told = f"{self.experts} experts cannot be divided among {self.ranks} ranks"
+            raise UserError(f"{told}; accepted is a multiple of the ranks")
+
+
+class Traffic(NamedTuple):
+    """What a forward pass leaves behind."""
+
+    plan: RoutingPlan
+    logits: Float[Tensor, "rank token expert"]
+    """Of the router, in float32 or better, padding included."""
+    balance: Float[Tensor, ""]
+    """Load-balancing loss, with its gradient and without its coefficient."""
+    z: Float[Tensor, ""]
+    """Router z-loss, likewise."""
+
+
+class MoELayer(nn.Module):
+    """Router and experts. `rules`, `router` and `ranks` may be changed at any time: none has a parameter."""
+
+    def __init__(
+        self, shape: LayerShape, rules: Rules, *, router: str = "top-k", bias_rate: float | None = None, seed: int = 0
+    ) -> None:
+        """Random weights from `seed`; with `bias_rate`, loss-free balancing. Raises UserError for an unknown router."""
+        super().__init__()
+        if router not in ROUTERS:
+            raise UserError(f"unknown router '{router}'; accepted are {', '.join(ROUTERS)}")
+        self.rules, self.router, self.ranks = rules, router, shape.ranks
+        self.gate = nn.Linear(shape.d_model, shape.experts, bias=False)
+        nn.init.normal_(self.gate.weight, std=0.02, generator=torch.Generator().manual_seed(seed))
+        self.experts = Experts(shape.experts, shape.d_model, shape.d_expert, seed=seed + 1)
+        self.bias = LossFreeBias(shape.experts, bias_rate) if bias_rate is not None else None
+        self.generator = torch.Generator().manual_seed(rules.seed)
+        """Of order `random`; it moves on from pass to pass."""
+        self.traffic: Traffic | None = None
+        """Of the last forward pass."""
+
+    def forward(self, x: Float[Tensor, "*batch d"], mask: Bool[Tensor, "*batch"] | None = None) -> Float[Tensor, "*batch d"]:
+        """Output of every token, 0 for those without a route; `traffic` tells what happened. `mask` is False for padding."""
+        flat = x.reshape(-1, x.shape[-1])
+        request, logits = self._request(flat, None if mask is None else mask.reshape(-1))
+        plan = ROUTERS[self.router](request, self.rules, generator=self.generator)
+        self.traffic = Traffic(plan, logits, balance_loss(request), z_loss(logits, request.mask))
+        if self.training and self.bias is not None:
+            self.bias.update(plan.demand)
+        return self.experts(flat, rows_of(plan)).to(x.dtype).view(x.shape)
+
+    def _request(self, flat: Tensor, mask: Tensor | None) -> tuple[Request, Tensor]:
+        """Scores by rank; the last rank is filled up where tokens cannot be divided."""
+        short = -len(flat) % self.ranks
+        with torch.autocast(flat.device.type, enabled=False):
+            exact = torch.promote_types(flat.dtype, torch.float32)
+            logits = linear(flat.to(exact), self.gate.weight.to(exact))
+        if short:
+            logits = pad(logits, (0, 0, 0, short))
+            mask = pad(torch.ones_like(flat[:, 0], dtype=torch.bool) if mask is None else mask, (0, short))
+        logits = logits.view(self.ranks, -1, logits.shape[-1])
+        request = Request.softmax(logits, None if mask is None else mask.view(self.ranks, -1))
+        if self.bias is not None:
+            request = Request(request.scores, self.bias.choose_by(request.scores), request.mask)
+        return request, logits
+
+
+def rows_of(plan: RoutingPlan) -> Rows:
+    """All rows the experts compute: routes and stand-ins."""
+    routes, stand_ins = plan.routes, plan.stand_ins
+    if not len(stand_ins.token):
+        counts = torch.bincount(routes.expert, minlength=plan.shape[1]).tolist()
+        return Rows(routes.token, routes.weight, tuple(counts))
+    token, expert, weight = (torch.cat([getattr(part, name) for part in (routes, stand_ins)]) for name in StandIns._fields)
+    return Rows.of(token, expert, weight, plan.shape[1])
