@@ -1,6 +1,6 @@
 """One round of self-augmentation at the size of a CPU: does a model gain by reading the comments it wrote itself?
 
-The shipped model comments 240 functions and classes of installed packages whose authors' comments were taken out with
+The shipped model comments 250 functions and classes of installed packages whose authors' comments were taken out with
 proof; what the filters accept it reads by low-rank adapters, with its comments or without, on equally many tokens, two
 seeds each. Its loss is measured on functions of packages held out. The round is kept in `runs/comment_augmentation` and
 taken up where it was left.
@@ -17,7 +17,7 @@ from training.comments.augmentation_pieces import PieceOptions
 from training.comments.reading import Reading
 
 NOTE = (
-    "A round at the size of a CPU, not the paper's: short functions and classes (150 to 900 characters) of the standard "
+    "A round at the size of a CPU, not the paper's: short functions and classes (150 to 700 characters) of the standard "
     "library and installed packages, code that the shipped model may have met in its own training. `plain` and `augmented` "
     "read the same accepted files, without and with the comments that the model wrote, and equally many tokens, so `plain` "
     "reads the code more often (`passes`). Loss is nats a token on tokens that hold code, of held-out packages, each file "

@@ -20,9 +20,9 @@ def augment(
         str,
         typer.Option(help="smollm2-135m, a folder in transformers' format or with a LoRA adapter, or a Hub id owner/name."),
     ] = "smollm2-135m",
-    files: Annotated[int, typer.Option(min=1, help="Functions and classes to be commented.")] = 240,
+    files: Annotated[int, typer.Option(min=1, help="Functions and classes to be commented.")] = 250,
     held_out: Annotated[int, typer.Option(min=1, help="Functions and classes of other packages to measure on.")] = 40,
-    tokens: Annotated[int, typer.Option(min=1, help="Read by each training.")] = 32_768,
+    tokens: Annotated[int, typer.Option(min=1, help="Read by each training.")] = 16_384,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each arm.")] = 2,
     margin: Annotated[
         float, typer.Option(help="Least log-odds of a comment's marker against the code that follows; 0 is greedy.")

@@ -27,7 +27,7 @@ from training.lm.train import next_token_loss
 class Reading:
     """Settings of a run; all defaults are ours."""
 
-    tokens: int = 32_768
+    tokens: int = 16_384
     """Read in all, in whole steps."""
     batch: int = 2
     """Sequences a step."""
