@@ -1,6 +1,6 @@
 """One round of self-augmentation at the size of a CPU: does a model gain by reading the comments it wrote itself?
 
-The shipped model comments 250 functions and classes of installed packages whose authors' comments were taken out with
+The shipped model comments 300 functions and classes of installed packages whose authors' comments were taken out with
 proof; what the filters accept it reads by low-rank adapters, with its comments or without, on equally many tokens, two
 seeds each. Its loss is measured on functions of packages held out. The round is kept in `runs/comment_augmentation` and
 taken up where it was left.

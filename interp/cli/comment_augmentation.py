@@ -20,7 +20,7 @@ def augment(
         str,
         typer.Option(help="smollm2-135m, a folder in transformers' format or with a LoRA adapter, or a Hub id owner/name."),
     ] = "smollm2-135m",
-    files: Annotated[int, typer.Option(min=1, help="Functions and classes to be commented.")] = 250,
+    files: Annotated[int, typer.Option(min=1, help="Functions and classes to be commented.")] = 300,
     held_out: Annotated[int, typer.Option(min=1, help="Functions and classes of other packages to measure on.")] = 40,
     tokens: Annotated[int, typer.Option(min=1, help="Read by each training.")] = 16_384,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each arm.")] = 2,

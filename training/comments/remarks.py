@@ -28,7 +28,7 @@ _BOILERPLATE = re.compile(
     r"as an ai|language model|i(?:'m| am) sorry|i cannot|i can't|here(?:'s| is) the|sure[,!]|certainly[,!]|your code here"
     r"|^(?:todo|fixme|xxx)\b[:\s.!]*(?:add|write|implement)?\s*(?:a |the )?"
     r"(?:comments?|docstring|here|this|code|me)?[\s.!]*$"
-    r"|^(?:add|insert|write)\b.{0,24}\bcomments?\b.{0,40}\b(?:code|explain)",  # the request, said back
+    r"|^(?:add|insert|write)\b.{0,24}\bcomments?\b.{0,40}\b(?:code|function|class|explain)",  # the request, said back
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Za-z][a-z]+|[A-Z]+(?![a-z])|\d+")

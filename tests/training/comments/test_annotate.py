@@ -144,7 +144,7 @@ def test_a_file_that_the_writer_declines_is_left() -> None:
         ("# type: ignore", "x = 1", "directive"),
         ("# TODO: add comments", "x = 1", "boilerplate"),
         ("# Here is the commented code", "x = 1", "boilerplate"),
-        ("# Add a short comment to the code", "x = 1", "boilerplate"),
+        ("# Add comments to the function", "x = 1", "boilerplate"),
         ("# ------------", "x = 1", "not_language"),
         ("# Initialise", "x = 1", "not_language"),
         ("# x = compute(3)", "x = 1", "code_in_comment"),
