@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,6 +14,7 @@ WORDS = {"en": 8, "zh": 14}
 _UNITS = {"en": re.compile(r"\w+"), "zh": re.compile(r"[\u3400-\u9fff]|[A-Za-z0-9]+")}
 
 
+@lru_cache(maxsize=8)
 def repeated_spans(text: str, language: str) -> list[Span]:
     """The longest runs of units of which every stretch of `WORDS` stands in the text more than once, rising."""
     places = [match.span() for match in _UNITS[language].finditer(text)]

@@ -162,8 +162,8 @@ def damage_curves(frame: pd.DataFrame, metrics: Sequence[str], *, title: str = "
                 x=own["rate"], y=own["change"], name=metric, legendgroup=metric, line_color=tint, showlegend=column == 1
             )
             figure.add_trace(line, row=1, col=column)
-    finish(figure, title=title, height=340, legend=True)
-    figure.update_layout(legend={"y": -0.28, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={"b": 96, "t": 72})
+    finish(figure, title=title, height=360, legend=True)
+    figure.update_layout(legend={"y": -0.3, "yanchor": "top", "x": 0, "xanchor": "left"}, margin={"b": 96, "t": 72})
     figure.update_yaxes(title_text="over the undamaged", row=1, col=1)
     figure.update_xaxes(title_text="rate")
     figure.update_annotations(font={"size": 12, "color": INK})
