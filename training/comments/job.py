@@ -31,7 +31,7 @@ from interp.runs.parts import Parts, part_path, write_part
 from training.comments.annotate import Annotated, AnnotationRules, Place, annotate
 from training.comments.corpus import source_files
 from training.comments.languages import WRITTEN, Language, language_of
-from training.comments.source import Unreadable, read_source
+from training.comments.source import LARGEST, Unreadable, read_source
 from training.comments.writer import CausalWriter, WriterOptions
 
 if TYPE_CHECKING:
@@ -140,8 +140,10 @@ def annotate_folder(
 
 def _tell(shards: Sequence[Shard], settings: Annotation, device: str, engine: Engine, workers: int | None) -> None:
     """Say what the files that are left will take; nothing of a job that is over soon."""
-    paths = [Path(path) for shard in pending(shards) for path in pq.read_table(shard.source)["path"].to_pylist()]
-    size = sum(path.stat().st_size for path in paths if path.exists())
+    listed = [Path(path) for shard in pending(shards) for path in pq.read_table(shard.source)["path"].to_pylist()]
+    sizes = {path: path.stat().st_size for path in listed if path.exists()}
+    paths = [path for path, size in sizes.items() if size <= LARGEST]
+    size = sum(sizes[path] for path in paths)
     if size > _TOLD * _SAMPLED * _SAMPLED_CHARACTERS:
         at_once = min(processes(len(pending(shards)), engine, workers, device), os.cpu_count() or 1)
         seconds = _seconds_a_character(paths, settings, device) * size / at_once
@@ -154,7 +156,10 @@ def _seconds_a_character(paths: Sequence[Path], settings: Annotation, device: st
     for path in paths[:: max(len(paths) // _SAMPLED, 1)][:_SAMPLED]:
         language = language_of(path)
         assert language is not None  # only files in our languages are listed
-        text = path.read_bytes()[:_SAMPLED_CHARACTERS].decode("utf-8", "ignore")
+        try:
+            text = read_source(path, language).text[:_SAMPLED_CHARACTERS]
+        except Unreadable:
+            continue
         began = time.perf_counter()
         writer.begin(text, language)
         for number, line in enumerate(filter(None, text.splitlines())):

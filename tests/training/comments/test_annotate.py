@@ -250,6 +250,20 @@ def test_a_folder_resumes_and_tells_its_funnel(tmp_path: Path) -> None:
     assert {**again, "seconds": 0} == {**told, "seconds": 0} and json.dumps(again)
 
 
+def test_what_a_folder_will_take_is_told_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    for number in range(3):
+        (code / f"a{number}.py").write_text("x = 1\n" * 1_500 + "(\n")  # no Python that parses: told, then refused at once
+    (code / "b.js").write_bytes(b"\x00" * 3_000_000)
+    settings = Annotation(saved(tmp_path / "model"))
+    told = annotate_folder(code, tmp_path / "run", settings, engine="inline", device="cpu")
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("comments: about")]
+    assert told["rejected"] == {"unreadable": 4} and len(lines) == 1 and "for 3 files on 1 of" in lines[0]
+    annotate_folder(code, tmp_path / "run", settings, engine="inline", device="cpu")
+    assert "about" not in capsys.readouterr().err
+
+
 def test_the_proof_is_of_bytes() -> None:
     text = "x = 'é'\n"
     found = annotate(source(text), Says(["# A letter with an accent"]), ANY)
