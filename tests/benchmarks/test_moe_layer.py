@@ -1,0 +1,40 @@
+"""The benchmark of the MoE layer at a small size: every figure, and the floor's number of products."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import moe_layer
+from benchmarks.moe_layer import BOTH, Floor, Size, compare, grown, made_layer, planning, routing
+
+SMALL = Size(16, 24, 64, (4,), (256,), 64, 1)
+
+
+def test_the_layer_and_its_peers_compute_the_same() -> None:
+    found = compare(SMALL, 4)
+    assert found["relative_difference"] < 1e-5 and 0 < found["share_of_matrix_products"] < 1
+    assert found["times_faster_peer"] > 0 and found["times_faster_peer_with_backward"] > 0
+
+
+def test_planning_counts_the_rows_that_stand_ins_add() -> None:
+    found = planning(SMALL, 4, ranks=4)
+    assert 64 < found["rows_in_slots"] <= 4 * 4 * 8 and 0 < found["planning_share_of_layer"] < 1
+    assert found["rows_of_stand_ins"] >= 0 and routing(256, 1, experts=8)["microseconds_a_token"] > 0
+
+
+def test_dense_dispatch_takes_the_memory_of_its_tensor() -> None:
+    assert grown("lists", 64, 8) < 50
+    assert grown("dense", 8_192, 8) > 500  # 8,192 tokens, 8 experts, 2,048 slots: 537 MB
+
+
+def test_the_floor_does_all_products_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, mm = [], moe_layer.torch.mm
+    floor = Floor(made_layer(SMALL, 4, BOTH), (5, 0, 3, 8))
+
+    def counted(a: object, b: object, *, out: object) -> object:
+        made.append(2 * a.shape[0] * a.shape[1] * b.shape[1])  # type: ignore[attr-defined]
+        return mm(a, b, out=out)
+
+    monkeypatch.setattr(moe_layer.torch, "mm", counted)
+    floor.both()
+    assert sum(made) == 3 * 3 * 2 * 16 * 16 * 24
