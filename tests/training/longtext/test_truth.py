@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
+import re
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackagePath
 from pathlib import Path
 
 import pytest
 
+from interp.corpora.document import Document
 from interp.runs.errors import UserError
+from training.longtext import truth
 from training.longtext.plain_text import blocks, html_blocks, text_blocks
 from training.longtext.truth import Source, construct, sides, write_truth
 
@@ -56,9 +62,70 @@ def test_sources_are_on_one_side_and_no_text_is_used_twice(sources: list[Source]
         assert counts == {"prose": 8, "pieces": 8, "rows": 4, "shuffled": 4}
     prose = [line for one in found if one.kind == "prose" for line in one.text.split("\n\n")]
     assert len(prose) == len(set(prose))
-    shuffled = " ".join(one.text for one in found if one.kind == "shuffled")
-    assert not any(line in shuffled.replace("\n", " ") and line in prose for line in prose[:20])
+    days = {kind: _days(one.text for one in found if one.kind == kind) for kind in ("prose", "shuffled")}
+    assert min(map(len, days.values())) > 100 and not days["prose"] & days["shuffled"]
     assert found == list(construct(sources, documents=8, size=SIZE))
+
+
+def _days(texts: Iterable[str]) -> set[tuple[str, ...]]:
+    """Number and book of each line of prose; both stand on the first of its wrapped lines."""
+    return {match for text in texts for match in re.findall(r"day (\d+) the travellers of book (\d)", text)}
+
+
+def test_shuffled_prose_keeps_the_lengths_of_its_paragraphs(tmp_path: Path) -> None:
+    chosen = random.Random(0)
+    text = "\n\n".join(" ".join(chosen.choices(["a", "river", "travellers"], k=chosen.randint(9, 90))) for _ in range(300))
+    (tmp_path / "book.txt").write_text(text)
+    found = construct([Source.of(f"prose:en:{tmp_path / 'book.txt'}")], documents=4, size=SIZE)
+    lengths = {"prose": [], "shuffled": []}  # type: dict[str, list[int]]
+    for one in found:
+        lengths[one.kind] += [len(line.split()) for line in one.text.splitlines() if line]
+    means = {kind: sum(counts) / len(counts) for kind, counts in lengths.items()}
+    assert means["shuffled"] == pytest.approx(means["prose"], rel=0.3) and max(lengths["shuffled"]) > 40
+
+
+class _Package:
+    """Installed, with a list of its files."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        (root / name).mkdir()
+        self.metadata, self.root = {"Name": name}, root
+        self.files = [PackagePath(f"{name}/RECORD"), PackagePath(f"{name}/table.csv")]
+        for file in self.files:
+            (root / file).write_text(f"package {name}\n")
+
+    def locate_file(self, file: PackagePath) -> Path:
+        return self.root / file
+
+
+def test_an_installed_package_is_on_one_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = [_Package(tmp_path, f"package{number}") for number in range(60)]
+
+    def documents(split: str) -> Iterator[Document]:
+        for number in range(60):
+            for name in ("description", "module.py"):
+                yield Document(f"package{number}", f"package{number}/{name}", f"package{number} of {split} text\n\n" * 60)
+
+    monkeypatch.setattr(truth.metadata, "distributions", lambda: packages)
+    monkeypatch.setattr(truth, "installed_documents", documents)
+    truth._installed.cache_clear()
+    try:
+        found = sides(one for one in truth.installed_sources() if one.make != "prose")
+        texts = {side: "\n".join(_lines(own)) for side, own in found.items()}
+    finally:
+        truth._installed.cache_clear()
+    named = {side: set(re.findall(r"package\d+", text)) for side, text in texts.items()}
+    assert min(map(len, named.values())) > 10 and not named["fit"] & named["test"]
+    assert len(named["fit"] | named["test"]) == 60
+    for side, text in texts.items():
+        assert " of held-out" in text and " of train" not in text  # what the discourse model has not seen
+        assert {one.make for one in found[side]} == {"pieces", "rows"}
+
+
+def _lines(sources: Iterable[Source]) -> Iterator[str]:
+    for source in sources:
+        for _, read in source.files:
+            yield from read()
 
 
 def test_they_are_written_as_json_lines(sources: list[Source], tmp_path: Path) -> None:
