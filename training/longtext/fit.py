@@ -23,6 +23,7 @@ from training.longtext.ranks import Quantiles, Scale
 from training.longtext.thresholds import EVERY, Reference, Thresholds
 from training.longtext.types import (
     DIMENSIONS,
+    MODELLED,
     TYPES,
     Cuts,
     Dimensions,
@@ -145,7 +146,7 @@ def _scales(group: pd.DataFrame) -> dict[str, Scale]:
 def _bases(group: pd.DataFrame, scales: dict[str, Scale]) -> Iterator[tuple[str, Dimensions, np.ndarray]]:
     """Documents that have all dimensions, and all documents by what needs no model; with the rows of the group."""
     ranks = pd.DataFrame({name: one.rank(group[name].to_numpy(float)) for name, one in scales.items()}, index=group.index)
-    modelled = [name for name in scales if METRICS[name].needs in ("language model", "sentence encoder")]
+    modelled = [name for name in scales if name in MODELLED]
     if "coherence_diff" in modelled:
         rows = group["coherence_diff"].notna().to_numpy()
         yield "+".join(DIMENSIONS), dimensions(ranks[rows], group["coherence_diff"][rows].to_numpy(float)), rows

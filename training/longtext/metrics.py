@@ -18,6 +18,7 @@ from training.longtext.discourse import DiscourseScorer
 from training.longtext.language import Language
 from training.longtext.statistical import Paragraphs, chinese, english
 from training.longtext.tokens import DocumentTokens, load_tokenizer
+from training.longtext.types import COHERENCE, MODELLED
 
 Dimension = Literal["coherence", "cohesion", "complexity"]
 Needs = Literal["nothing", "tokenizer", "language model", "sentence encoder"]
@@ -27,8 +28,7 @@ MetricSet = Literal["statistical", "all"]
 Ratio = Literal["plain", "moving"]
 MOST_TOKENS_A_CHARACTER = 1.0
 """A tokenizer that spends more on Chinese reads bytes, and its model is asked nothing about it (SmolLM2's spends 1.75)."""
-_COHERENCE = ("coherence_acc_l", "coherence_acc_s", "coherence_diff")
-_MODEL_METRICS = (*_COHERENCE, "cohesion_dmr")
+_COHERENCE = tuple(COHERENCE)
 
 
 class Metric(NamedTuple):
@@ -146,7 +146,7 @@ class Scorer:
             self._discourse(texts, languages, drafts)
         else:
             for draft in drafts:
-                draft.leave_out(_MODEL_METRICS, "needs a forward pass of a model: metrics 'all'")
+                draft.leave_out(MODELLED, "needs a forward pass of a model: metrics 'all'")
         return [draft.scored() for draft in drafts]
 
     def _statistical(self, text: str, language: Language) -> _Draft:

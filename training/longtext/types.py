@@ -13,7 +13,8 @@ made comparable and combined is not published. Ours, with r the rank of a metric
     holistic    else
 
 Metrics that were not computed drop out of the means, dimensions without any metric out of the rule; `type_basis` names
-the dimensions that were left. A text without coherence and cohesion has no type.
+the dimensions that were left. A text without coherence and cohesion has no type. Of a text without coherence dmr is left
+out as well: it is held against cuts that were fitted to what needs no model.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ COHERENCE = {"coherence_acc_l": 1.0, "coherence_acc_s": 1.0, "coherence_diff": 2
 """Weights of the metrics in COH."""
 COHESION = ("cohesion_dmr", "cohesion_conn", "cohesion_pron")
 COMPLEXITY = ("complexity_ttr", "complexity_para")
+MODELLED = (*COHERENCE, "cohesion_dmr")
+"""Metrics that need a model's forward pass."""
 RULES = {
     "all low": "coherence and cohesion are low and complexity is extreme",
     "context misleads": "text is predicted worse with more context (diff below 0), and cohesion is low",
@@ -91,7 +94,8 @@ def dimensions(ranks: pd.DataFrame, diff: Values) -> Dimensions:
     `diff` is the raw coherence_diff, NaN where not computed.
     """
     coherence = _weighted_mean(ranks, COHERENCE)
-    cohesion = _weighted_mean(ranks, dict.fromkeys(COHESION, 1.0))
+    counted = ranks.mask(np.isnan(coherence)[:, None] & np.isin(ranks.columns, MODELLED))
+    cohesion = _weighted_mean(counted, dict.fromkeys(COHESION, 1.0))
     complexity = (ranks.reindex(columns=list(COMPLEXITY)) - 0.5).abs().max(axis=1).to_numpy(float)
     return Dimensions(coherence, cohesion, complexity, np.asarray(diff, float) < 0)
 

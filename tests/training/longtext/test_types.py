@@ -83,5 +83,12 @@ def test_dimensions_weigh_as_stated() -> None:
     ]
 
 
+def test_without_coherence_the_discourse_model_does_not_count() -> None:
+    """Cuts of texts without coherence are fitted to what needs no model."""
+    ranks = pd.DataFrame([[0.5, 0.9, 0.1, 0.2], [np.nan, 0.9, 0.1, 0.2]])
+    ranks.columns = ["coherence_diff", *COHESION]
+    assert dimensions(ranks, np.array([0.1, np.nan])).csn == pytest.approx([0.4, 0.15])
+
+
 def test_types_are_in_the_order_of_the_paper() -> None:
     assert TYPES == ("holistic", "aggregated", "chaotic")
