@@ -56,9 +56,11 @@ class Reference:
         return pd.DataFrame(named, index=scores.index)
 
     def dimensions(self, scores: pd.DataFrame) -> Dimensions:
-        """COH, CSN and CPX of texts."""
-        diff = scores["coherence_diff"] if "coherence_diff" in scores else pd.Series(np.nan, scores.index)
-        return dimensions(self.ranks(scores), diff.to_numpy(float))
+        """COH, CSN and CPX of texts; the sign of diff counts only where diff has a scale."""
+        known = "coherence_diff" in self.scales and "coherence_diff" in scores
+        return dimensions(
+            self.ranks(scores), scores["coherence_diff"].to_numpy(float) if known else np.full(len(scores), np.nan)
+        )
 
     def cuts_for(self, basis: str | None) -> Cuts:
         """The cuts of a basis; of one that was not fitted, those of the fitted one with most dimensions in common."""

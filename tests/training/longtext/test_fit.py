@@ -80,6 +80,15 @@ def test_planted_types_are_found_again_on_other_documents(model: bool) -> None:
     assert set(found["reference"]) == {"en/web", "en/books"}
 
 
+def test_a_diff_without_a_scale_makes_nothing_chaotic() -> None:
+    """Types whose basis has no coherence do not depend on it."""
+    thresholds = Thresholds(fit_labels(*planted(model=False)))
+    scores, _ = planted(model=False, seed=1)
+    found = thresholds.type(scores.assign(coherence_diff=-1.0))
+    pd.testing.assert_frame_equal(found, thresholds.type(scores))
+    assert set(found["type_basis"]) == {"cohesion+complexity"}
+
+
 def test_what_is_scored_together_changes_nothing() -> None:
     thresholds = Thresholds(fit_labels(*planted()))
     scores, _ = planted(seed=2)
