@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.longtext_types import MODEL, SETS, auc, balanced, interval, measure, predicted
+from benchmarks.longtext_types import SETS, auc, balanced, construction, interval, measure, predicted
 from tests.training.longtext.test_fit import planted
 from tests.training.longtext.test_truth import sources  # noqa: F401 - a fixture
 from training.longtext.metrics import METRICS, Scored, ScorerOptions
 from training.longtext.truth import Source
+from training.longtext.types import MODELLED
 
 
 @settings(deadline=None)
@@ -39,10 +41,10 @@ def test_missing_values_do_not_count() -> None:
 def test_thresholds_of_one_half_judge_the_other_only() -> None:
     scores, labels = planted()
     frame = scores.assign(label=labels, side=np.where(np.arange(len(labels)) % 5 < 3, "fit", "test"))
-    found = predicted(frame, MODEL, "fit")
+    found = predicted(frame, MODELLED, "fit")
     assert (found["side"] == "test").all() and balanced(found) > 0.9
     spoilt = frame.assign(label=frame["label"].where(frame["side"] == "fit", "holistic"))
-    assert (predicted(spoilt, MODEL, "fit")["type"] == found["type"]).all()
+    assert (predicted(spoilt, MODELLED, "fit")["type"] == found["type"]).all()
 
 
 def test_the_interval_resamples_sources_within_types() -> None:
@@ -59,7 +61,7 @@ def test_the_interval_resamples_sources_within_types() -> None:
 
 
 class Planted:
-    """Scores by what the made sources look like: prose has blank lines, rows have commas, shuffled lines are short."""
+    """Scores by what the made sources look like: rows have commas, shuffled lines begin anywhere."""
 
     def __init__(self, options: ScorerOptions | None = None) -> None:
         self.options = options or ScorerOptions()
@@ -68,13 +70,14 @@ class Planted:
         return [self._one(text) for text in texts]
 
     def _one(self, text: str) -> Scored:
-        chaotic, whole = "," in text or "\n\n" not in text, "book p" not in text
+        shuffled = any(not block.startswith("On day") for block in text.split("\n\n"))
+        chaotic, whole = "," in text or shuffled, "book p" not in text
         noise = len(text) % 97 / 1_000
         level = noise + (0 if chaotic else 2 if whole else 1)
         values = {name: level for name in METRICS} | dict.fromkeys(
             ("complexity_ttr", "complexity_para"), noise + 5 * chaotic
         )
-        hidden = [name for name in MODEL if self.options.metrics == "statistical"]
+        hidden = [name for name in MODELLED if self.options.metrics == "statistical"]
         found = {name: None if name in hidden else value for name, value in values.items()}
         return Scored(found, 9, {}, dict.fromkeys(hidden, "not asked"))
 
@@ -92,5 +95,16 @@ def test_all_sets_of_metrics_are_judged_on_held_out_sources(
     rows = pd.DataFrame(found["accuracy"])
     assert len(rows) == 2 * (len(SETS) + 2)  # the sets without a model, of all documents and of those with model metrics
     assert set(rows["metrics"]) == set(SETS) and (rows["balanced_accuracy"] > 0.9).all()
-    assert {one["metric"] for one in found["auc"]} == set(METRICS)
+    assert [one["metric"] for one in found["auc"]].count("coherence_diff") == 1
+    counted = {one["metric"]: one["documents"] for one in found["auc"]}
+    assert set(counted) == set(METRICS) and counted["cohesion_conn"] > counted["coherence_diff"] > 0
     assert set(found["halves"]) == {"en prose", "en pieces", "en rows"}
+
+
+def test_a_cache_is_of_its_sources_and_size_alone(sources: list[Source]) -> None:  # noqa: F811
+    first = construction(sources, 1_200)
+    assert first == construction(list(sources), 1_200)
+    others = [replace(sources[0], side="fit"), replace(sources[0], files=sources[1].files)]
+    names = {construction(sources, 1_300), construction(sources[1:], 1_200)}
+    names |= {construction([other, *sources[1:]], 1_200) for other in others}
+    assert len(names | {first}) == 5

@@ -53,6 +53,11 @@ class DiscourseModel(nn.Module):
         return torch.logsumexp(senses[:, :, None] + self.table.log_softmax(-1), dim=1)
 
 
+def shipped_weights() -> str:
+    """SHA-256 of the weights that come with the package."""
+    return str(json.loads((SHIPPED / MANIFEST).read_text())["sha256"])
+
+
 class Boundary(NamedTuple):
     """Between two units."""
 

@@ -29,6 +29,7 @@ from interp.runs.engines import Engine, Shard, map_shards, pending, processes
 from interp.runs.errors import UserError
 from interp.runs.parts import Parts, write_part
 from interp.runs.progress import duration
+from training.longtext.discourse import shipped_weights
 from training.longtext.folder import EVIDENCE, JOB, SCORES
 from training.longtext.language import detect
 from training.longtext.metrics import METRICS, Language, MetricSet, Scored, Scorer, ScorerOptions
@@ -205,10 +206,11 @@ def _device(settings: Scoring) -> str:
 
 
 def _flat(settings: Scoring) -> dict[str, Any]:
-    """Settings as one object; the device changes nothing that a run is."""
+    """Settings as one object, and the weights that are ours; the device changes nothing that a run is."""
     found = asdict(settings)
     scorer = found.pop("scorer")
-    return {name: value for name, value in {**found, **scorer}.items() if name != "device"}
+    weights = {"discourse": shipped_weights()} if settings.scorer.metrics == "all" else {}
+    return {name: value for name, value in {**found, **scorer}.items() if name != "device"} | weights
 
 
 def thresholds_for(name: str, scorer: ScorerOptions) -> Thresholds | None:
