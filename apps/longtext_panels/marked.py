@@ -84,12 +84,12 @@ def _marked(text: str, marks: Sequence[Mark]) -> str:
 
 
 def _seam(score: float | None) -> str:
-    return "" if score is None else f'<span class="seam" title="tie of this boundary: {score:.2f}">⟊ </span>'
+    return "" if score is None else f'<span class="seam" title="tie of this boundary: {score:.2f}">‖ </span>'
 
 
 def key_html(layers: Sequence[str]) -> str:
     """What the marks mean."""
-    told = {"repeats": "passages that repeat", "boundaries": "⟊ weakest boundaries"}
+    told = {"repeats": "passages that repeat", "boundaries": "‖ weakest boundaries"}
     return '<div class="lab-key">' + "".join(
         f'<span class="{LAYERS[name]}">{told.get(name, name)}</span>' for name in layers
     ) + "</div>"  # fmt: skip
