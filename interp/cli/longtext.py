@@ -18,8 +18,6 @@ from interp.runs.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pandas as pd
-
     from training.longtext.fit import Shares
     from training.longtext.folder import LongTextRun
     from training.longtext.thresholds import Reference
@@ -113,44 +111,24 @@ def fit(
     import pandas as pd
 
     from interp.runs.folder import about
-    from training.longtext.fit import fit_labels, fit_shares, thresholds_of
+    from training.longtext.fit import fit_labels, fit_shares, fitted_to, scale_of, thresholds_of
     from training.longtext.folder import LongTextRun
 
+    if shares is None and leave_out is not None:
+        raise UserError("--leave-out goes with --shares; known types are fitted to with all of them")
     if (shares is None) == (labels is None) and leave_out is None:
         raise UserError("thresholds are fitted either to --labels COLUMN or to --shares; give one of them")
     opened = [LongTextRun.open(run) for run in runs]
-    kept = [_fitted_to(run, labels, leave_out, only) for run in opened]
+    kept = [fitted_to(run, labels, leave_out, only) for run in opened]
     scores = pd.concat(kept, ignore_index=True)
     if shares is not None:
         references = fit_shares(scores, _shares(shares), extreme=extreme)
     else:
         references = fit_labels(scores, scores["label"])
     sources = [str(run.manifest["config"]["source"]) for run in opened]
-    found = thresholds_of(references, scorer=_scorer_of(opened), about=about(0) | {"sources": sources})
+    found = thresholds_of(references, scorer=scale_of(opened), about=about(0) | {"sources": sources})
     found.write(out)
     emit({"out": str(out), "references": [_told(one) for one in references]}, as_json=as_json, text=_fitted_text(references))
-
-
-def _fitted_to(run: LongTextRun, labels: str | None, leave_out: str | None, only: str | None) -> pd.DataFrame:
-    """Documents that have metrics, with their labels, those of one type left out, of one value of a column alone."""
-    scores = run.scores.copy()
-    if only is not None:
-        column, _, value = only.partition("=")
-        scores = scores[run.labels(column) == value]
-    if labels is not None:
-        scores["label"] = run.labels(labels)
-    if "source" in next(run.documents()).schema.names:
-        scores["source"] = run.labels("source")
-    scores = scores[scores["rejected"].isna()]
-    return scores if leave_out is None else scores[scores["label"] != leave_out]
-
-
-def _scorer_of(runs: list[LongTextRun]) -> dict[str, str]:
-    """Model and windows of runs. Raises UserError if they differ."""
-    used = [{"model": run.manifest["config"]["model"], "windows": run.manifest["config"]["windows"]} for run in runs]
-    if any(one != used[0] for one in used):
-        raise UserError(f"the runs were scored differently: {used}; accepted are runs of one model and kind of windows")
-    return used[0]
 
 
 def _shares(given: str) -> dict[str, Shares]:
@@ -265,7 +243,10 @@ def _documents(run: LongTextRun) -> list[dict[str, Any]]:
     for row, found in zip(run.scores.to_dict("records"), evidence, strict=True):
         plain = {name: None if value is None or value != value else value for name, value in row.items()}  # NaN
         if plain.pop("rejected") is None:
-            rows.append(plain | {"missing": json.loads(found.as_py()).get("missing", {})})
+            missing = json.loads(found.as_py()).get("missing", {})
+            if run.thresholds and not run.thresholds.find(row["language"], row["domain"]):
+                missing["type"] = run.thresholds.lacks(row["language"], row["domain"])
+            rows.append(plain | {"missing": missing})
     return rows
 
 
@@ -287,4 +268,8 @@ def _fitted_text(references: tuple[Reference, ...]) -> str:
         for basis, cuts in one.cuts.items():
             named = ", ".join(f"{name} {value:.3f}" for name, value in vars(cuts).items())
             lines.append(f"{one.language}/{one.domain}, {one.documents} documents, {basis}: {named}")
+        for kind in one.fitted.get("below_one_document", ()):
+            lines.append(
+                f"{one.language}/{one.domain}: the share of {kind} is below one of {one.documents} documents: none is"
+            )
     return "\n".join(lines)

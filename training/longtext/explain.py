@@ -26,6 +26,8 @@ def explain(run: LongTextRun, name: str) -> dict[str, Any]:
     told |= {"metrics": _metrics(run, row, evidence), **_plain(row, ("type", "type_basis", "rule", "margin"))}
     if isinstance(row["rule"], str):
         told["because"] = RULES[row["rule"]]
+    elif run.thresholds and not run.thresholds.find(row["language"], row["domain"]):
+        told["because"] = run.thresholds.lacks(row["language"], row["domain"])
     told["dimensions"] = _plain(row, ("coh", "csn", "cpx"))
     if run.thresholds and isinstance(row["type_basis"], str):
         reference = run.thresholds.reference(row["language"], row["domain"])
@@ -42,8 +44,7 @@ def _plain(row: pd.Series, names: tuple[str, ...]) -> dict[str, Any]:
 def _metrics(run: LongTextRun, row: pd.Series, evidence: dict[str, Any]) -> list[dict[str, Any]]:
     """Every metric with its rank in the reference, or why it is missing."""
     ranks: dict[str, float] = {}
-    if run.thresholds:
-        reference = run.thresholds.reference(row["language"], row["domain"])
+    if run.thresholds and (reference := run.thresholds.find(row["language"], row["domain"])):
         ranks = reference.ranks(pd.DataFrame([row])).iloc[0].to_dict()
     missing = evidence.get("missing", {})
     found = []

@@ -18,8 +18,10 @@ import pandas as pd
 from jaxtyping import Float
 
 from interp.runs.errors import UserError
-from training.longtext.metrics import METRICS
+from training.longtext.folder import LongTextRun
+from training.longtext.metrics import METRICS, ScorerOptions
 from training.longtext.ranks import Quantiles, Scale
+from training.longtext.statistical import Paragraphs
 from training.longtext.thresholds import EVERY, Reference, Thresholds
 from training.longtext.types import (
     DIMENSIONS,
@@ -63,7 +65,8 @@ class Shares:
 def fit_shares(scores: pd.DataFrame, shares: dict[str, Shares], *, extreme: float = EXTREME) -> tuple[Reference, ...]:
     """References whose cuts give each language its shares of the types, as nearly as the documents allow.
 
-    `scores` has columns language, domain and the metrics. Raises UserError for a language without shares, or with fewer
+    `scores` has columns language, domain and the metrics. A share that is nearer to no document than to one cannot be
+    reached; `fitted` names it under `below_one_document`. Raises UserError for a language without shares, or with fewer
     than 20 documents.
     """
     references = []
@@ -75,7 +78,9 @@ def fit_shares(scores: pd.DataFrame, shares: dict[str, Shares], *, extreme: floa
         for basis, found, _ in _bases(group, scales):
             cuts[basis] = _cuts_of_shares(found, shares[language], extreme)
             reached[basis] = _shares(assign(found, cuts[basis]).type)
-        fitted = {"sources": _sources(group), "method": "shares", "asked": vars(shares[language]), "reached": reached}
+        asked = vars(shares[language])
+        fitted = {"sources": _sources(group), "method": "shares", "asked": asked, "reached": reached}
+        fitted["below_one_document"] = [name for name, share in asked.items() if share and not round(share * len(group))]
         references.append(Reference(language, domain, scales, cuts, len(group), fitted))
     return tuple(references)
 
@@ -109,6 +114,47 @@ def fit_labels(scores: pd.DataFrame, labels: pd.Series) -> tuple[Reference, ...]
         }
         references.append(Reference(language, domain, scales, cuts, len(group), fitted))
     return tuple(references)
+
+
+def fitted_to(run: LongTextRun, labels: str | None, leave_out: str | None, only: str | None) -> pd.DataFrame:
+    """Scores of the documents of a run that have metrics, `label` and `source` where there are any.
+
+    `labels` is a metadata column; `leave_out` a value of it; `only` is COLUMN=VALUE. Raises UserError for a column or a
+    value that no document has.
+    """
+    if leave_out is not None and labels is None:
+        raise UserError(f"'{leave_out}' cannot be left out without --labels, the column in which documents are so labelled")
+    scores = run.scores.copy()
+    if labels is not None:
+        scores["label"] = run.labels(labels)
+    if "source" in next(run.documents()).schema.names:
+        scores["source"] = run.labels("source")
+    if only is not None:
+        column, equals, value = only.partition("=")
+        if not equals:
+            raise UserError(f"'{only}' chooses no documents; accepted is COLUMN=VALUE, such as side=fit")
+        scores = scores[_holding(run, column, value)]
+    if leave_out is not None:
+        scores = scores[~_holding(run, str(labels), leave_out)[scores.index]]
+    return scores[scores["rejected"].isna()]
+
+
+def _holding(run: LongTextRun, column: str, value: str) -> pd.Series:
+    found = run.labels(column)
+    if not (found == value).any():
+        raise UserError(f"no document of {run.path} has {column}={value}; it has {', '.join(found.dropna().unique()[:5])}")
+    return found == value
+
+
+def scale_of(runs: Sequence[LongTextRun]) -> dict[str, str]:
+    """What the metrics of runs are: `ScorerOptions.scale`. Raises UserError if they differ."""
+    used = []
+    for config in (run.manifest["config"] for run in runs):
+        options = {name: config[name] for name in ("model", "windows", "ratio")}
+        used.append(ScorerOptions(**options, paragraphs=Paragraphs(*config["paragraphs"])).scale)
+    if any(one != used[0] for one in used):
+        raise UserError(f"the runs were scored differently: {used}; accepted are runs of one model and kind of windows")
+    return used[0]
 
 
 def thresholds_of(references: Sequence[Reference], *, scorer: dict[str, str], about: dict[str, Any]) -> Thresholds:

@@ -113,6 +113,12 @@ class ScorerOptions:
                 raise UserError(f"there is no {what} '{asked}'; accepted are {', '.join(get_args(kinds))}")
         preset(self.windows)
 
+    @property
+    def scale(self) -> dict[str, str]:
+        """What metrics must have in common to be on one scale."""
+        kind = {"ratio": self.ratio, "paragraphs": "/".join(self.paragraphs)}
+        return {"model": self.model, "windows": self.windows, **kind}
+
 
 class Scored(NamedTuple):
     """What was found about one document."""

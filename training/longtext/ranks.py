@@ -6,6 +6,7 @@ per metric and domain are what a report on the same pipeline says its authors tu
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,4 +71,7 @@ def scale(settings: dict[str, Any]) -> Scale:
         if list(values) != sorted(values) or not values or not np.all(np.isfinite(values)):
             raise ValueError("quantiles do not rise")
         return Quantiles(values)
-    return Levels(float(settings["low"]), float(settings["high"]))
+    levels = Levels(float(settings["low"]), float(settings["high"]))
+    if not -math.inf < levels.low <= levels.high < math.inf:
+        raise ValueError("levels do not rise")
+    return levels

@@ -7,6 +7,7 @@ thresholds for a run that is there change its types without scoring anything aga
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import re
@@ -44,6 +45,8 @@ PART_ROWS: dict[MetricSet, int] = {"statistical": 64, "all": 8}
 """Documents of a part: what is scored again after a kill, at most."""
 SAMPLED: dict[MetricSet, int] = {"statistical": 8, "all": 1}
 """Documents that are scored to estimate the time of all."""
+TYPED_BY = b"thresholds"
+"""Key of a part's metadata: a hash of the thresholds that gave its types."""
 _TOLD = 16
 """Samples that a run must be worth for an estimate."""
 _MOST_CONTROLS = 0.01
@@ -76,7 +79,7 @@ class ScoreStage:
 
     def __call__(self, source: Path, target: Path) -> None:
         """Score the documents of the Parquet file `source`."""
-        rows = [self._row(document) for document in pq.read_table(source).to_pylist()]
+        rows = _rows(source, self.settings)
         kept = [row for row in rows if row["rejected"] is None]
         found = _scorer(self.settings.scorer).score([row["text"] for row in kept], [row["language"] for row in kept])
         for row, one in zip(kept, found, strict=True):
@@ -87,20 +90,26 @@ class ScoreStage:
         table = pa.Table.from_pylist(rows, schema=SCORES)  # what is no column of the schema is left out
         write_part(target, typed(table, self.thresholds))
 
-    def _row(self, document: dict[str, Any]) -> dict[str, Any]:
-        text, domain = document["text"], document.get(self.settings.domain_column)
-        language = detect(text) if self.settings.language == "auto" else self.settings.language
-        size = len(text.encode())
-        return {
-            "id": document["id"],
-            "text": text,
-            "language": language,
-            "domain": EVERY if domain in (None, "") else str(domain),
-            "characters": len(text),
-            "bytes": size,
-            "long": size >= LONG_BYTES,
-            "rejected": refusal(text, language, size, self.settings.least_bytes),
-        }
+
+def _rows(source: Path, settings: Scoring) -> list[dict[str, Any]]:
+    """The documents of a part with what is known of them without a scorer."""
+    return [_row(document, settings) for document in pq.read_table(source).to_pylist()]
+
+
+def _row(document: dict[str, Any], settings: Scoring) -> dict[str, Any]:
+    text, domain = document["text"], document.get(settings.domain_column)
+    language = detect(text) if settings.language == "auto" else settings.language
+    size = len(text.encode())
+    return {
+        "id": document["id"],
+        "text": text,
+        "language": language,
+        "domain": EVERY if domain in (None, "") else str(domain),
+        "characters": len(text),
+        "bytes": size,
+        "long": size >= LONG_BYTES,
+        "rejected": refusal(text, language, size, settings.least_bytes),
+    }
 
 
 def refusal(text: str, language: Language | None, size: int, least_bytes: int = 0) -> str | None:
@@ -125,8 +134,13 @@ def _scorer(options: ScorerOptions) -> Scorer:
     return Scorer(options)
 
 
+def _digest(thresholds: Thresholds | None) -> bytes:
+    settings = None if thresholds is None else thresholds.settings()
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest().encode()
+
+
 def typed(scores: pa.Table, thresholds: Thresholds | None) -> pa.Table:
-    """Scores with the types that thresholds give them, or with none."""
+    """Scores with the types that thresholds give them, or with none; the metadata says by which."""
     columns = ["reference", *TYPED_WORDS, *TYPED_NUMBERS]
     if thresholds is None:
         found = pd.DataFrame(columns=columns, index=range(len(scores)))
@@ -139,7 +153,7 @@ def typed(scores: pa.Table, thresholds: Thresholds | None) -> pa.Table:
         values = found[name].astype(float) if pa.types.is_floating(kind) else found[name].astype(object)
         place = scores.schema.get_field_index(name)
         scores = scores.set_column(place, SCORES.field(name), pa.array(values, kind, from_pandas=True))
-    return scores
+    return scores.replace_schema_metadata({TYPED_BY: _digest(thresholds)})
 
 
 def score(
@@ -187,8 +201,10 @@ def _tell(settings: Scoring, shards: Sequence[Shard], workers: int) -> None:
     left, sampled = sum(shard.weight for shard in shards), SAMPLED[settings.scorer.metrics]
     if left < _TOLD * sampled:
         return
-    texts = pq.read_table(shards[0].source, columns=["text"])["text"].to_pylist()[:sampled]
-    scorer, languages = _scorer(settings.scorer), [detect(text) or "en" for text in texts]
+    rows = [row for row in _rows(shards[0].source, settings) if row["rejected"] is None][:sampled]
+    if not rows:
+        return
+    scorer, texts, languages = _scorer(settings.scorer), [row["text"] for row in rows], [row["language"] for row in rows]
     scorer.score(texts[:1], languages[:1])  # loads the models
     began = time.monotonic()
     scorer.score(texts, languages)
@@ -216,14 +232,16 @@ def _flat(settings: Scoring) -> dict[str, Any]:
 def thresholds_for(name: str, scorer: ScorerOptions) -> Thresholds | None:
     """Thresholds by name or from a file; None for `none`.
 
-    Raises UserError if they are none, or were fitted to metrics of another model or other windows.
+    Raises UserError if they are none, or were fitted to metrics on another scale.
     """
     if name == NONE:
         return None
     found = Thresholds.read(name)
-    used = scorer_settings(scorer)
+    unread = () if scorer.metrics == "all" and found.reads_windows else ("windows",)
     different = [
-        f"{key} {found.scorer.get(key)} (now {value})" for key, value in used.items() if found.scorer.get(key) != value
+        f"{key} {found.scorer.get(key)} (now {value})"
+        for key, value in scorer.scale.items()
+        if key not in unread and found.scorer.get(key) != value
     ]
     if different:
         raise UserError(
@@ -233,23 +251,14 @@ def thresholds_for(name: str, scorer: ScorerOptions) -> Thresholds | None:
     return found
 
 
-def scorer_settings(scorer: ScorerOptions) -> dict[str, str]:
-    """What metrics must have in common to be on one scale."""
-    windows = {"windows": scorer.windows} if scorer.metrics == "all" else {}
-    return {"model": scorer.model, **windows}
-
-
 def _retype(out: Path, thresholds: Thresholds | None) -> None:
-    """Give parts that were typed by other thresholds their new types. `thresholds.json` comes last: a kill repeats it."""
-    path = out / "thresholds.json"
-    held = Thresholds.read(path) if path.exists() else None
-    asked = None if thresholds is None else json.loads(json.dumps(thresholds.settings()))
-    if (None if held is None else held.settings()) == asked:
-        return
+    """Give parts that were typed by other thresholds their new types; each part says by which it was."""
+    path, asked = out / "thresholds.json", _digest(thresholds)
     for part in Parts(out / "scores").paths:
-        write_part(part, typed(pq.read_table(part), thresholds))
+        if (pq.read_schema(part).metadata or {}).get(TYPED_BY) != asked:
+            write_part(part, typed(pq.read_table(part), thresholds))
     if thresholds is None:
-        path.unlink()
+        path.unlink(missing_ok=True)
     else:
         thresholds.write(path)
 

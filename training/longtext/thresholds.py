@@ -22,7 +22,7 @@ import pandas as pd
 from interp.runs.atomic import write_json
 from interp.runs.errors import UserError
 from training.longtext.ranks import Levels, Quantiles, Scale, scale
-from training.longtext.types import COMPLEXITY, DIMENSIONS, Cuts, Dimensions, Typed, assign, dimensions
+from training.longtext.types import COHERENCE, COHESION, COMPLEXITY, DIMENSIONS, Cuts, Dimensions, Typed, assign, dimensions
 
 EVERY = "all"
 """The domain that stands for all of a language."""
@@ -85,25 +85,38 @@ class Thresholds:
 
     references: tuple[Reference, ...]
     scorer: dict[str, str] = field(default_factory=dict)
-    """`model` and `windows` of the metrics: accuracies and tokens of another model are on another scale."""
+    """What the metrics were (`ScorerOptions.scale`): those of another model are on another scale."""
     about: dict[str, Any] = field(default_factory=dict)
     """How the file came about: command, seed, versions."""
 
-    def reference(self, language: str, domain: str = EVERY) -> Reference:
-        """The reference of a domain, or else of its language. Raises UserError if there is neither."""
+    def find(self, language: str, domain: str = EVERY) -> Reference | None:
+        """The reference of a domain, or else of its language; None if there is neither: such texts get no type."""
         found = {(one.language, one.domain): one for one in self.references}
-        chosen = found.get((language, domain)) or found.get((language, EVERY))
-        if chosen is None:
-            known = ", ".join(f"{one.language}/{one.domain}" for one in self.references) or "none"
-            raise UserError(f"the thresholds have no reference for {language}/{domain}; they have {known}")
-        return chosen
+        return found.get((language, domain)) or found.get((language, EVERY))
+
+    def reference(self, language: str, domain: str = EVERY) -> Reference:
+        """The same; raises UserError if there is none."""
+        if (found := self.find(language, domain)) is None:
+            raise UserError(self.lacks(language, domain))
+        return found
+
+    def lacks(self, language: str, domain: str = EVERY) -> str:
+        """Why texts of a language and domain without a reference have no type."""
+        known = ", ".join(f"{one.language}/{one.domain}" for one in self.references) or "none"
+        return f"the thresholds have no reference for {language}/{domain}; they have {known}"
+
+    @property
+    def reads_windows(self) -> bool:
+        """Whether types depend on the coherence, and so on its windows."""
+        return any(name in COHERENCE for one in self.references for name in one.scales)
 
     def type(self, scores: pd.DataFrame) -> pd.DataFrame:
         """For texts with columns `language`, `domain` and the metrics: reference, type, type_basis, rule, margin, coh,
-        csn, cpx, in the same index. A text without a language gets none of them."""
+        csn, cpx, in the same index. A text without a language, or of one without a reference, gets none of them."""
         parts = []
         for (language, domain), group in scores.groupby(["language", "domain"], dropna=True, sort=False):
-            reference = self.reference(str(language), str(domain))
+            if (reference := self.find(str(language), str(domain))) is None:
+                continue
             found = reference.dimensions(group)
             typed = _typed(reference, found)
             columns = {"type": typed.type, "type_basis": typed.basis, "rule": typed.rule, "margin": typed.margin}
@@ -167,5 +180,18 @@ def _typed(reference: Reference, found: Dimensions) -> Typed:
 def _references(rows: Iterable[dict[str, Any]]) -> Iterable[Reference]:
     for row in rows:
         scales = {name: scale(one) for name, one in row["scales"].items()}
-        cuts = {basis: Cuts(**one) for basis, one in row["cuts"].items()}
+        if strangers := {*scales} - {*COHERENCE, *COHESION, *COMPLEXITY}:
+            raise ValueError(f"there is no metric {min(strangers)}")
+        cuts = {basis: _cuts(basis, one) for basis, one in row["cuts"].items()}
+        if not cuts:
+            raise ValueError("a reference has no cuts")
         yield Reference(row["language"], row["domain"], scales, cuts, row["documents"], row["fitted"])
+
+
+def _cuts(basis: str, row: dict[str, float]) -> Cuts:
+    if not {*basis.split("+")} <= {*DIMENSIONS}:
+        raise ValueError(f"there is no basis {basis}")
+    found = Cuts(**row)
+    if not (0 <= found.low <= found.high <= 1 and 0 <= found.extreme <= 0.5):
+        raise ValueError(f"cuts {row} do not rise between 0 and 1")
+    return found

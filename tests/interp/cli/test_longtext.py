@@ -69,6 +69,7 @@ def test_from_scores_to_thresholds_to_a_mixture(corpus: Path, tmp_path: Path, ca
         (["score", "{corpus}", "--thresholds", "absent.json"], "holds no thresholds"),
         (["explain", "one", "--run", "{folder}"], "is no run folder"),
         (["fit", "{folder}", "--out", "t.json"], "give one of them"),
+        (["fit", "{folder}", "--out", "t.json", "--leave-out", "chaotic"], "--leave-out goes with --shares"),
         (["mix", "{folder}"], "is no run folder"),
         (["construct", "{folder}/o.jsonl", "--source", "poem:en:x"], "is no source"),
     ],
@@ -76,6 +77,24 @@ def test_from_scores_to_thresholds_to_a_mixture(corpus: Path, tmp_path: Path, ca
 def test_mistakes_are_one_line(words: list[str], said: str, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = call(capsys, "longtext", *(word.format(corpus=corpus, folder=corpus.parent) for word in words))
     assert code == 2 and said in err and len(err.strip().splitlines()) == 1 and not out
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--shares", "published", "--leave-out", "chaotic"], "cannot be left out without --labels"),
+        (["--shares", "published", "--leave-out", "odd", "--labels", "type"], "no document of {run} has type=odd; it has"),
+        (["--labels", "type", "--only", "fit"], "accepted is COLUMN=VALUE"),
+        (["--labels", "type", "--only", "domain=letters"], "no document of {run} has domain=letters"),
+    ],
+)
+def test_documents_to_fit_to_that_are_none(
+    words: list[str], said: str, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    asked(capsys, "score", str(corpus), "--out", str(run), "--thresholds", "none")
+    code, _, err = call(capsys, "longtext", "fit", str(run), "--out", str(tmp_path / "t.json"), *words)
+    assert code == 2 and said.format(run=run) in err and len(err.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -126,7 +128,7 @@ def test_refuses() -> None:
     with pytest.raises(UserError, match="is labelled chaotic"):
         fit_labels(scores, labels.replace("chaotic", "holistic"))
     with pytest.raises(UserError, match="no reference for zh/books; they have en/all, en/books"):
-        Thresholds(fit_labels(scores, labels)).type(scores.assign(language="zh"))
+        Thresholds(fit_labels(scores, labels)).reference("zh", "books")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +138,49 @@ def test_refuses_what_holds_no_thresholds(text: str, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(text)
     with pytest.raises(UserError, match=r"holds no thresholds|version 9; accepted is 1"):
         Thresholds.read(tmp_path / "t.json")
+
+
+NAMED = {"language": "en", "domain": "all", "documents": 20, "fitted": {}}
+
+
+@pytest.mark.parametrize(
+    "scales, cuts, said",
+    [
+        ({}, {"cohesion": {"low": "0.2", "high": 0.5, "extreme": 0.4}}, "TypeError"),
+        ({}, {"cohesion": {"low": 0.6, "high": 0.5, "extreme": 0.4}}, "do not rise"),
+        ({}, {"cohesion": {"low": 0.2, "high": float("nan"), "extreme": 0.4}}, "do not rise"),
+        ({}, {"length": {"low": 0.2, "high": 0.5, "extreme": 0.4}}, "there is no basis length"),
+        ({}, {}, "has no cuts"),
+        ({"length": {"low": 1, "high": 2}}, {}, "there is no metric length"),
+        ({"cohesion_conn": {"low": float("nan"), "high": 2}}, {}, "levels do not rise"),
+        ({"cohesion_conn": {"low": 3, "high": 2}}, {}, "levels do not rise"),
+    ],
+)
+def test_refuses_cuts_and_scales_that_are_none(
+    scales: dict[str, Any], cuts: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    row = NAMED | {"scales": scales, "cuts": cuts}
+    (tmp_path / "t.json").write_text(json.dumps({"version": 1, "scorer": {}, "about": {}, "references": [row]}))
+    with pytest.raises(UserError, match=f"holds no thresholds.*{said}"):
+        Thresholds.read(tmp_path / "t.json")
+
+
+def test_a_share_below_one_document_is_named() -> None:
+    scores, _ = planted(20)
+    asked = Shares(0.895, 0.1, 0.005)
+    whole = fit_shares(scores, {"en": asked})[0]
+    assert whole.fitted["below_one_document"] == ["chaotic"]
+    assert whole.fitted["reached"]["coherence+cohesion+complexity"]["chaotic"] == 0
+    assert fit_shares(planted(40)[0], {"en": asked})[0].fitted["below_one_document"] == []
+
+
+def test_a_language_without_a_reference_gets_no_type() -> None:
+    scores, labels = planted()
+    thresholds = Thresholds(fit_labels(scores, labels))
+    mixed = scores.assign(language=np.where(np.arange(len(scores)) % 5 == 0, "zh", "en"))
+    found = thresholds.type(mixed)
+    assert (found["type"].isna() == (mixed["language"] == "zh")).all()
+    pd.testing.assert_frame_equal(found[mixed["language"] == "en"], thresholds.type(scores)[mixed["language"] == "en"])
 
 
 def test_the_published_table_adds_up() -> None:

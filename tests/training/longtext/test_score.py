@@ -16,9 +16,10 @@ from training.longtext import score as module
 from training.longtext.explain import explain
 from training.longtext.fit import fit_labels
 from training.longtext.folder import GROUPS, SCORES, LongTextRun
-from training.longtext.metrics import METRICS, Scorer
+from training.longtext.metrics import METRICS, Scorer, ScorerOptions
 from training.longtext.mix import Recipe, composition, counts_by_type, mixture
 from training.longtext.score import Scoring, refusal, score
+from training.longtext.statistical import Paragraphs
 from training.longtext.thresholds import Reference, Thresholds
 from training.sampling.draws import draw
 from training.sampling.schedule import Schedule
@@ -65,7 +66,7 @@ def thresholds(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     english = fit_labels(scores[(scores["language"] == "en") & scores["rejected"].isna()], scores["label"])
     chinese = [Reference("zh", "all", english[0].scales, english[0].cuts)]
     path = folder / "thresholds.json"
-    Thresholds((*english, *chinese), {"model": "smollm2-135m-instruct", "windows": "cpu"}).write(path)
+    Thresholds((*english, *chinese), ScorerOptions().scale).write(path)
     return path
 
 
@@ -145,6 +146,52 @@ def test_other_thresholds_change_types_and_score_nothing(
     pd.testing.assert_frame_equal(LongTextRun.open(out).scores, typed)
 
 
+def test_a_kill_amid_new_types_leaves_none_of_them(corpus: Path, thresholds: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "PART_ROWS", {"statistical": 5, "all": 5})
+    out, real, written = tmp_path / "run", module.write_part, []
+    score(str(corpus), out, Scoring(), thresholds=str(thresholds), engine="inline")
+    before = LongTextRun.open(out).scores
+
+    def failing(path: Path, table: Any) -> None:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(path)
+        real(path, table)
+
+    monkeypatch.setattr(module, "write_part", failing)
+    with pytest.raises(KeyboardInterrupt):
+        score(str(corpus), out, Scoring(), thresholds="constructed", engine="inline")
+    monkeypatch.setattr(module, "write_part", real)
+    with pytest.raises(UserError, match="is not finished"):
+        LongTextRun.open(out)
+    score(str(corpus), out, Scoring(), thresholds=str(thresholds), engine="inline")
+    pd.testing.assert_frame_equal(LongTextRun.open(out).scores, before)
+
+
+def test_thresholds_without_coherence_take_any_windows(thresholds: Path) -> None:
+    paper = ScorerOptions(metrics="all", windows="paper")
+    assert module.thresholds_for(str(thresholds), paper)
+    held = json.loads(thresholds.read_text())
+    held["references"][0]["scales"]["coherence_diff"] = {"quantiles": [0.0, 1.0]}
+    (thresholds.parent / "coherent.json").write_text(json.dumps(held))
+    with pytest.raises(UserError, match="windows cpu"):
+        module.thresholds_for(str(thresholds.parent / "coherent.json"), paper)
+
+
+def test_texts_of_a_language_that_was_not_fitted_have_no_type_and_a_reason(
+    corpus: Path, thresholds: Path, tmp_path: Path
+) -> None:
+    held = json.loads(thresholds.read_text())
+    held["references"] = [one for one in held["references"] if one["language"] == "en"]
+    (tmp_path / "english.json").write_text(json.dumps(held))
+    score(str(corpus), tmp_path / "run", Scoring(), thresholds=str(tmp_path / "english.json"), engine="inline")
+    found = LongTextRun.open(tmp_path / "run")
+    assert found.scores.loc[found.scores["type"].isna(), "id"].tolist() == ["zh", "binary", "greek"]
+    told = explain(found, "zh")
+    assert "no reference for zh/all; they have en/all" in told["because"] and told["type"] is None
+    assert {one["name"] for one in told["metrics"] if one["value"] is not None} >= {"cohesion_conn", "cohesion_pron"}
+
+
 def test_short_documents_are_scored_and_flagged_or_left_out(corpus: Path, tmp_path: Path) -> None:
     score(str(corpus), tmp_path / "run", Scoring(least_bytes=1_200), thresholds="none", engine="inline")
     found = LongTextRun.open(tmp_path / "run").scores
@@ -193,7 +240,9 @@ def test_refuses_before_anything_is_read(corpus: Path, thresholds: Path, tmp_pat
     for settings, given, said in [
         (Scoring(language="fr"), "none", "unknown language 'fr'"),  # type: ignore[arg-type]
         (Scoring(), "absent.json", "absent.json holds no thresholds"),
-        (Scoring(scorer=module.ScorerOptions(model="other")), str(thresholds), "fitted to other metrics: model"),
+        (Scoring(scorer=ScorerOptions(model="other")), str(thresholds), "fitted to other metrics: model"),
+        (Scoring(scorer=ScorerOptions(ratio="moving")), str(thresholds), "ratio plain .now moving"),
+        (Scoring(scorer=ScorerOptions(paragraphs=Paragraphs(unit="blocks"))), "constructed", "paragraphs mean/lines"),
     ]:
         with pytest.raises(UserError, match=said):
             score(str(corpus), out, settings, thresholds=given)
@@ -216,3 +265,19 @@ def test_a_long_run_tells_beforehand_what_it_takes(
     monkeypatch.setattr(module, "SAMPLED", {"statistical": 1, "all": 1})
     score(str(corpus), tmp_path / "long", Scoring(), thresholds="none", engine="inline")
     assert "for 27 documents" in capsys.readouterr().err
+
+
+def test_documents_that_are_refused_are_not_scored_to_estimate_the_time(tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "texts.jsonl"
+    texts = ["\0\1\2" * 500, "short", *(PROSE * 12 for _ in range(30))]
+    path.write_text("".join(json.dumps({"id": str(number), "text": text}) + "\n" for number, text in enumerate(texts)))
+    monkeypatch.setattr(module, "SAMPLED", {"statistical": 1, "all": 1})
+    read, real = [], Scorer.score
+
+    def watched(self: Scorer, texts: list[str], languages: list[Any]) -> Any:
+        read.append((texts[0], languages[0]))
+        return real(self, texts, languages)
+
+    monkeypatch.setattr(Scorer, "score", watched)
+    score(str(path), tmp_path / "run", Scoring(language="zh", least_bytes=200), thresholds="none", engine="inline")
+    assert len(read) >= 3 and set(read) == {(PROSE * 12, "zh")}
