@@ -11,7 +11,7 @@ import pandas as pd
 from apps.longtext_panels.overview import type_chip
 from apps.longtext_panels.reading import Reading
 from training.longtext.metrics import METRICS
-from training.longtext.types import COHERENCE, COHESION, COMPLEXITY, RULES
+from training.longtext.types import COHERENCE, COHESION, COMPLEXITY, MODELLED, RULES
 
 STYLE = """<style>
 .lab-terms-table {border-collapse: collapse; width: 100%; font-size: .82rem; font-variant-numeric: tabular-nums}
@@ -74,11 +74,13 @@ def terms(reading: Reading) -> dict[str, list[Term]]:
 
 
 def _ranks(reading: Reading) -> dict[str, float]:
+    """NaN for what does not count; without coherence no model metric does, as the cuts for such texts have none."""
     known = dict.fromkeys(METRICS, float("nan"))
     if reading.reference is None:
         return known
     row = pd.DataFrame([reading.scores[list(METRICS)].astype(float)])
-    return known | reading.reference.ranks(row).iloc[0].to_dict()
+    found = known | reading.reference.ranks(row).iloc[0].to_dict()
+    return found if any(np.isfinite(found[name]) for name in COHERENCE) else found | dict.fromkeys(MODELLED, float("nan"))
 
 
 def _missing(reading: Reading, name: str) -> str:

@@ -21,8 +21,9 @@ from apps.longtext_panels.view import View
 from apps.shell.exports import to_json
 from benchmarks.made_longtext import make_longtext
 from interp.runs.errors import UserError
+from training.longtext.metrics import METRICS
 from training.longtext.thresholds import Thresholds
-from training.longtext.types import Cuts
+from training.longtext.types import COHERENCE, Cuts
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,18 @@ def test_terms_sum_to_their_dimensions(seen: View, number: int) -> None:
     else:
         assert all(term.missing.startswith("not computed (needs a language model") for term in terms["coh"])
     assert str(row["rule"]) in breakdown.verdict_html(reading)
+
+
+def test_without_coherence_the_discourse_model_does_not_count(seen: View) -> None:
+    scores = seen.documents.loc[3].copy()
+    scores[list(COHERENCE)] = np.nan
+    assert seen.thresholds is not None
+    typed = retyped(pd.DataFrame([scores]).astype({name: float for name in METRICS}), seen.thresholds).iloc[0]
+    whole = of_run(seen, 3)
+    reading = Reading("x", whole.text, "en", typed, {}, whole.reference)
+    parts = {term.metric: term.part for term in breakdown.terms(reading)["csn"]}
+    assert np.isnan(parts.pop("cohesion_dmr")) and sum(parts.values()) == pytest.approx(typed["csn"])
+    assert "does not count" in breakdown.table_html(reading)
 
 
 def test_evidence_is_json(seen: View) -> None:
