@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 from training.comments.source import Unreadable
 
+LINE_END = re.compile(r"[\n\r\u2028\u2029]")
+"""What ends a line in JavaScript, inside a block comment too."""
 _SPLICE = r"\\\r?\n"
 _TOKENS = {
     "JavaScript": r"""
@@ -63,7 +65,7 @@ _TRAPS = {
     "JavaScript": (),
     "C": (
         (re.compile(r"\?\?/"), "the trigraph for a backslash"),
-        (re.compile(r"(?:/|\*)\\[ \t]*\r?\n[ \t]*(?:[/*])"), "a comment marker that may be cut by a backslash"),
+        (re.compile(r"[/*](?:\\[ \t]*\r?\n)+[ \t]*[/*]"), "a comment marker that may be cut by a backslash"),
         (re.compile(r"\\[ \t]+\r?\n"), "a backslash with space behind it at a line's end"),
         (re.compile(r"\b(?:u8|[uUL])?R\"[^\s()\\]{0,16}\("), "a raw string of C++"),
     ),
@@ -111,6 +113,8 @@ class _Scan:
         self.at = end
 
     def token(self, text: str) -> None:
+        if text == "await" and self.last == "for" and self.before_last not in (".", "?."):
+            return  # `for await (`: what follows the parenthesis follows a `for`
         self.before_last, self.last = self.last, text
 
 

@@ -20,7 +20,7 @@ from training.comments.python_comments import python_comments
 from training.comments.source import Source, Unreadable, is_notebook, read_source, with_line_feeds
 from training.comments.spans import Lexed, licence_header
 
-_MAGIC = re.compile(r"^[ \t]*[%!?].*|^.*\?$", re.MULTILINE)
+_MAGIC = re.compile(r"""^[ \t]*[%!?].*|^[^#'"\n]*\?$""", re.MULTILINE)
 _LONGEST_LINE = 100_000
 """Characters of a line above which a file is data or minified, and lexers may take minutes."""
 

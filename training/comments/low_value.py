@@ -8,10 +8,11 @@ _GENERATED = re.compile(
     r"(?:auto(?:matically)?[- ]?generated|generated (?:by|from|automatically)|do not edit|DO NOT MODIFY)", re.IGNORECASE
 )
 _DATA_LINE = re.compile(
-    r"""^[\s()\[\]{},]*(?:(?:[-+]?[\d.]+(?:[eE][-+]?\d+)?|0x[\da-fA-F]+|[bru]?"[^"]*"|[bru]?'[^']*'|None|True|False|null|true|false)
+    r"""^[\s()\[\]{},]*(?:(?:0x[\da-fA-F]++|[-+]?[\d.]++(?:[eE][-+]?\d++)?|[bru]?"[^"]*"|[bru]?'[^']*'|None|True|False|null|true|false)
     [\s:,()\[\]{}]*)+(?:\#.*|//.*)?$""",
     re.VERBOSE,
 )
+"""Numbers are possessive: digits that could be cut into numbers in many ways would be tried in all of them."""
 NEAR_EMPTY = 3
 """Lines of code up to which a file has nothing to explain."""
 DATA_SHARE = 0.6

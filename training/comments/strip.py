@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from training.comments.c_family import LINE_END
 from training.comments.layout import Comment, Layout, layout
 from training.comments.source import Source, Unreadable
 from training.comments.unchanged import Cut, difference
@@ -72,7 +73,7 @@ def _edit(source: Source, found: Layout, run: Sequence[Comment]) -> _Edit:
     if not behind.strip():
         ended = "\n" if continued and not behind else ""  # a backslash must not be the file's last character
         return _Edit(starts[first] + len(before.rstrip()), end + len(behind.rstrip("\r\n")), ended)
-    ends_line = source.language.name == "JavaScript" and "\n" in text[start:end]
+    ends_line = source.language.name == "JavaScript" and LINE_END.search(text, start, end)
     if ends_line:
         return _Edit(start, end, "\n")
     touching = bool(before) and not before[-1].isspace() and not behind[0].isspace()

@@ -1,10 +1,12 @@
-"""The proof that code is unchanged, by other means than those that changed its comments.
+"""The proof that code is unchanged.
 
 1. Bytes: the text without the spans that were inserted is the original, character for character.
 2. Tokens: without comments and with space told apart only by whether a line ends in it, two lexers (for Python:
    `tokenize`) find the same tokens in both texts. Space inside strings counts.
 3. Python: the trees are equal, inserted docstrings left out (`ast.dump`, positions left out).
 
+Independent of what chose the places are the bytes and, for languages but Python, Pygments. The others, `tokenize`, `ast`
+and our scanner, also found the comments: reading the result afresh they see what an edit broke, not what they misread.
 (1) alone would let pass a comment inside a template or behind a continued line, (2) and (3) alone a lost blank line.
 """
 
@@ -18,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, zip_longest
 from typing import NamedTuple
 
-from training.comments.c_family import scan
+from training.comments.c_family import LINE_END, scan
 from training.comments.languages import PYTHON, Language
 from training.comments.lexers import pieces
 from training.comments.python_comments import documented, parse, tokens
@@ -96,13 +98,17 @@ class _Text:
         for owner in documented(tree):
             if owner.body and self._docstring_cut(owner.body[0], lines):
                 owner.body = owner.body[1:]
+                if owner.body and _is_string(owner.body[0]):
+                    raise Unreadable("the string behind a docstring would become one")
         return ast.dump(tree)
 
     def _docstring_cut(self, node: ast.stmt, lines: list[str]) -> bool:
-        if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-            return False
         column = len(lines[node.lineno - 1].encode()[: node.col_offset].decode())
-        return isinstance(node.value.value, str) and self.cut(node.lineno, column)
+        return _is_string(node) and self.cut(node.lineno, column)
+
+
+def _is_string(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _python_difference(before: _Text, after: _Text) -> str | None:
@@ -136,9 +142,9 @@ def _merged(tokens: Iterable[str]) -> list[str]:
         if token.strip():
             found.append(token)
         elif found and found[-1] in (" ", "\n"):
-            found[-1] = "\n" if "\n" in token else found[-1]
+            found[-1] = "\n" if LINE_END.search(token) else found[-1]
         else:
-            found.append("\n" if "\n" in token else " ")
+            found.append("\n" if LINE_END.search(token) else " ")
     first, last = (found[:1] in ([" "], ["\n"])), (found[-1:] in ([" "], ["\n"]))
     return found[int(first) : len(found) - int(last)]
 
@@ -166,5 +172,5 @@ def _by_scanner(code: str, language: Language) -> Iterator[str]:
 def _as_space(comment: str, language: Language) -> str:
     """What a comment, and the space that a lexer gave to it, is to the language: JavaScript sees a line end inside."""
     inner = comment.strip()
-    ends_line = inner.startswith("/*") and "\n" in inner and language.name == "JavaScript"
+    ends_line = language.name == "JavaScript" and inner.startswith("/*") and LINE_END.search(inner)
     return comment.replace(inner, "\n" if ends_line else " ", 1)

@@ -88,6 +88,12 @@ def test_notebooks_count_their_python_cells() -> None:
     assert (found.comment, found.characters) == (3, len("x = 1  # one\n%magic # no\n!ls # no"))
 
 
+def test_questions_in_notebooks_are_no_lines_for_ipython() -> None:
+    cell = ["x = 1  # why?\n", "'''So?'''\n", "print?\n", "# Is it?"]
+    book = {"cells": [{"cell_type": "code", "source": cell}], "metadata": {}, "nbformat": 4}
+    assert count(json.dumps(book), LANGUAGES["Jupyter Notebook"]).comment == len("why?Is it?")
+
+
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     folder = tmp_path / "code"

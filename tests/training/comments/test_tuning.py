@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,12 @@ def test_pairs_strip_to_each_other_and_data_is_declined(code: Path, tmp_path: Pa
 )
 def test_low_value_code_is_known(text: str, reason: str | None) -> None:
     assert low_value(text) == reason
+
+
+def test_long_numbers_are_read_at_once() -> None:
+    began = time.perf_counter()
+    assert low_value(("1" * 300 + " x\n") * 9) is None and low_value(("0x" + "1e" * 100 + ",\n") * 9) == "data"
+    assert time.perf_counter() - began < 1
 
 
 def test_the_loss_is_that_of_the_answer() -> None:

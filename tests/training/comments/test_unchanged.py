@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dis
 import importlib.util
-import json
 import re
 import shutil
 import subprocess
@@ -17,7 +16,8 @@ from hypothesis import strategies as st
 
 from tests.training.comments import nasty
 from training.comments.annotate import Inserted, assembled
-from training.comments.languages import LANGUAGES, Language
+from training.comments.c_family import scan
+from training.comments.languages import LANGUAGES
 from training.comments.layout import layout
 from training.comments.source import Source, Unreadable, decode
 from training.comments.strip import strip
@@ -194,6 +194,7 @@ def _refused(text: str, name: str) -> bool:
         ("JavaScript", "f(\n", "parenthesis or brace"),
         ("JavaScript", "x = 1\n--> y\n", "HTML comment"),
         ("C", "int a; /\\\n/ b\n", "cut by a backslash"),
+        ("C", "/* c *\\\n\\\n/ int x; /* d */\n", "cut by a backslash"),
         ("C", "// a ??/\nint b;\n", "trigraph"),
         ("C", 'char a[] = R"(// b)";\n', "raw string"),
         ("C", "// a \\ \nint b;\n", "space behind it"),
@@ -232,8 +233,28 @@ def test_the_proof_finds_changes_outside_what_was_inserted() -> None:
     assert inserted_only("x = 1\n\n", "x = 1\n", [], LANGUAGES["Python"])
     assert difference("a = `x  y`\n", "a = `x y`\n", LANGUAGES["JavaScript"])
     assert difference("return /*\n*/ 7\n", "return 7\n", LANGUAGES["JavaScript"])
+    assert difference("return /*\u2028*/ 7\n", "return  7\n", LANGUAGES["JavaScript"])
     assert difference("int a/**/b;\n", "int ab;\n", LANGUAGES["C"])
     assert difference("#define X 1 // c\nint y;\n", "#define X 1 int y;\n", LANGUAGES["C"])
+
+
+@pytest.mark.parametrize("end", ["\n", "\u2028", "\u2029"])
+def test_a_comment_that_ends_a_line_of_javascript_leaves_a_line_end(end: str) -> None:
+    assert strip(source(f"return /*{end}*/ 7\n", "JavaScript")).text == "return \n 7\n"
+
+
+def test_a_slash_behind_for_await_begins_a_regular_expression() -> None:
+    text = "for await (x of y) /[/*]/.test(x); f(); /* c */\n"
+    assert [text[one.start : one.end] for one in scan(text, "JavaScript")] == ["/[/*]/", "/* c */"]
+    divided = "x = y.for\nawait (z) /a/ b /* c */\n"
+    assert [divided[one.start : one.end] for one in scan(divided, "JavaScript")] == ["/* c */"]
+
+
+def test_a_docstring_in_front_of_a_string_stays() -> None:
+    text = "def f():\n    '''one'''\n    'two'\n    return 1\n"
+    assert strip(source(text, "Python")).text == text
+    cut = text.index("    '''one"), text.index("    'two")
+    assert difference(text, text[: cut[0]] + text[cut[1] :], LANGUAGES["Python"], cut_before=[Cut(*cut)])
 
 
 def test_docstrings_that_code_rests_on_are_kept() -> None:
@@ -253,8 +274,3 @@ def test_head_lines_stay_the_first() -> None:
 def test_a_byte_order_mark_stays_where_it_is() -> None:
     given = decode(b"\xef\xbb\xbfx = 1  # a\n", LANGUAGES["Python"])
     assert given.encoded(strip(given).text) == b"\xef\xbb\xbfx = 1\n"
-
-
-def test_languages_name_themselves() -> None:
-    assert all(isinstance(one, Language) and one.name == name for name, one in LANGUAGES.items())
-    assert json.dumps(sorted(LANGUAGES))
