@@ -1,6 +1,7 @@
 """One way to get a model: a shipped name, a path, a Hugging Face id, or a transformers model that is loaded already.
 
-The network is touched only for a Hugging Face id (`owner/name`), and then only by transformers.
+The network is touched only for a Hugging Face id (`owner/name`), and then only by transformers. Weights are read from
+safetensors and GGUF alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 
 from interp.models.gguf import converted
 from interp.models.registry import ALIASES, SHIPPED, shipped_path
@@ -81,7 +83,7 @@ def load_causal(name_or_path: str, *, device: str = "auto") -> CausalModel:
     """A language model without the Bridge: no hooks, no self-check, transformers' own attention and cache.
 
     `name_or_path` is what `load` takes for one, or a folder with a LoRA adapter (of `peft`), which is merged into the
-    model that it names. Raises UserError as `load` does.
+    model that it names. Raises UserError as `load` does, and for an adapter that cannot be read.
     """
     where = resolve(device)
     name = ALIASES.get(name_or_path, name_or_path)
@@ -90,6 +92,8 @@ def load_causal(name_or_path: str, *, device: str = "auto") -> CausalModel:
         return _read_transformers(str(converted(shipped_path(name))), name=name, device=where, local=True)
     if name not in SHIPPED and (path / "adapter_config.json").exists():
         return _read_adapter(path, device)
+    if name not in SHIPPED and path.suffix == ".gguf" and path.exists():
+        return _read_transformers(str(converted(path)), name=path.stem, device=where, local=True)
     if name not in SHIPPED and (path / "config.json").exists():
         return _read_transformers(str(path), name=path.name, device=where, local=True)
     if (on_hub := _HUB_ID.fullmatch(name)) and not path.exists() and not path.parent.exists():
@@ -102,8 +106,23 @@ def _read_adapter(folder: Path, device: str) -> CausalModel:
         from peft import PeftConfig, PeftModel
     except ImportError:
         raise UserError(f"{folder} holds a LoRA adapter, which needs peft: pip install 'interp-lab[models]'") from None
-    base = load_causal(str(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path), device=device)
-    model: Any = PeftModel.from_pretrained(base.model, str(folder))
+    if not (folder / "adapter_model.safetensors").exists():
+        raise UserError(
+            f"{folder} has no adapter_model.safetensors: adapters in another format, which may run code, are not read"
+        )
+    try:
+        name = str(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{folder / 'adapter_config.json'} is no configuration of peft: {_first_line(error)}") from None
+    if (Path(name) / "adapter_config.json").exists():
+        raise UserError(
+            f"the adapter in {folder} is for {name}, which is an adapter itself; accepted is one of a whole model"
+        )
+    base = load_causal(name, device=device)
+    try:
+        model: Any = PeftModel.from_pretrained(base.model, str(folder))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"the adapter in {folder} does not fit {name}: {_first_line(error)}") from None
     return CausalModel(model.merge_and_unload().eval(), base.tokenizer)
 
 
@@ -154,12 +173,15 @@ def _read_transformers(
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local, revision=revision or "main")
         model: Any = AutoModelForCausalLM.from_pretrained(
-            source, local_files_only=local, revision=revision or "main", dtype=torch.float32
-        )
+            source, local_files_only=local, revision=revision or "main", dtype=torch.float32, use_safetensors=True
+        )  # safetensors alone: a pickle can run code
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"'{name}' cannot be loaded as a causal language model: {reason}") from None
+        raise UserError(f"'{name}' cannot be loaded as a causal language model: {_first_line(error)}") from None
     return CausalModel(model.to(device).eval(), tokenizer)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _wrap_loaded(model: torch.nn.Module, tokenizer: Any, device: torch.device) -> LanguageModel:

@@ -111,6 +111,21 @@ def test_a_plain_model_is_the_folder_s_and_an_adapter_is_merged_into_it(tmp_path
     assert torch.allclose(merged, adapted(tokens).logits, atol=1e-4) and not torch.allclose(merged, plain, atol=1e-3)
     with pytest.raises(UserError, match="is no language model; accepted are a Hub id, a folder, or smollm2"):
         load_causal("minilm")
+    (tmp_path / "adapter" / "adapter_config.json").write_text("{")
+    with pytest.raises(UserError, match="is no configuration of peft"):
+        load_causal(str(tmp_path / "adapter"))
+    (tmp_path / "adapter" / "adapter_model.safetensors").rename(tmp_path / "adapter" / "adapter_model.bin")
+    with pytest.raises(UserError, match=r"has no adapter_model\.safetensors"):
+        load_causal(str(tmp_path / "adapter"))
+
+
+def test_weights_in_a_pickle_are_not_read(tmp_path: Path) -> None:
+    model = transformers_model("llama")
+    model.config.save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(UserError, match="cannot be loaded as a causal language model"):
+        load_causal(str(tmp_path), device="cpu")
 
 
 def test_a_model_without_its_tokenizer_is_refused() -> None:
