@@ -21,12 +21,13 @@ def private_root(place: str, shown: list[str], size: int, owner: int) -> None:
     kernel.mount("", "/", "", kernel.PRIVATE | kernel.RECURSIVE)
     kernel.mount("tmpfs", place, "tmpfs", kernel.NO_SUID | kernel.NO_DEVICES, "size=1m,mode=755")
     os.mkdir(place + HOME)
-    own = f"size={size},mode=700,uid={owner}"
+    own = f"size={size},nr_inodes={max(size >> 10, 64)},mode=700,uid={owner}"
     kernel.mount("tmpfs", place + HOME, "tmpfs", kernel.NO_SUID | kernel.NO_DEVICES, own)
     for path in (*_SYSTEM, *_DEVICES, *shown):
         _show(path, place)
     os.mkdir(f"{place}/proc")
     kernel.mount("proc", f"{place}/proc", "proc", kernel.NO_SUID | kernel.NO_DEVICES | kernel.NO_EXECUTION)
+    kernel.mount("", place, "", kernel.CHANGE | kernel.BIND | kernel.READ_ONLY | kernel.NO_SUID | kernel.NO_DEVICES)
     kernel.change_root(place)
 
 

@@ -22,10 +22,14 @@ class Guarantee(NamedTuple):
 
 _ALWAYS = (
     Guarantee("processor time, memory and open files of a process, size of a file", "kernel", "resource limits"),
-    Guarantee("time on the clock, memory of all processes, output", "lab", "every process is ended"),
+    Guarantee(
+        "time on the clock, memory that processes have mapped, output", "lab",
+        "every process is ended; memory files that nothing maps are bounded by open files times the size of one only, and "
+        "file systems that code with namespaces of its own can make are not seen",
+    ),
     Guarantee("the environment of the lab", "kernel", "processes start with an empty one"),
     Guarantee(
-        "a program that leaves early, prints or raises is not 'finished'", "kernel",
+        "a program that leaves early, prints or raises is not 'finished'", "interpreter",
         "the last act is to show a word that lies in a pipe until then; code that searches its own process for that "
         "pipe, or replaces functions that its tests call, can still deceive them",
     ),
@@ -52,12 +56,16 @@ def guarantees(isolation: Isolation | None = None) -> tuple[Guarantee, ...]:
 
 def _of_a_stranger() -> tuple[Guarantee, ...]:
     """The lab is root and the code becomes a user that nobody is."""
-    user = "the code's user owns nothing and is nobody else"
+    user = "the code's user owns nothing; where users are few it is 65534, which others may be, too"
     return (
         Guarantee("number of processes", "kernel", "counted by user; Python refuses new ones altogether"),
         Guarantee("no network", "interpreter", "sockets are refused"),
         Guarantee("other processes cannot be signalled or traced", "kernel", user),
-        Guarantee("nothing is left behind", "lab", "orphans come to the guard, which the lab ends with all of them"),
+        Guarantee(
+            "nothing is left behind",
+            "lab",
+            "orphans come to the guard, which the lab ends with all; files in folders that all may write excepted",
+        ),
         Guarantee("no file outside its folder can be changed", "kernel", f"{user}; folders that all may write excepted"),
         Guarantee("other files cannot be read", "nobody", "what every user of the machine may read, the code may"),
     )

@@ -67,6 +67,8 @@ def _enter_namespaces(job: Job) -> None:
     for file, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         with open(f"/proc/self/{file}", "w", encoding="ascii") as opened:
             opened.write(text)
+    with open("/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as opened:
+        opened.write("0")  # of this namespace: in one of its own the code could mount file systems that nobody counts
     if _kernel_version() >= (5, 14):
         job["room"] = job["processes"] + 2  # the guard and the first process are counted there, too
 
@@ -139,8 +141,7 @@ def _code(job: Job) -> NoReturn:
     os.chdir(job["home"])
     os.environ |= {"HOME": job["home"], "TMPDIR": job["home"]}
     _become(job["user"], job["home"])
-    if job["namespaces"]:
-        kernel.drop_capabilities()
+    kernel.drop_capabilities()
     os.close(job["ended"])
     kernel.gain_no_privileges()
     kernel.end_with_parent()

@@ -11,7 +11,8 @@ NEW_MOUNTS, NEW_HOSTNAME, NEW_IPC, NEW_USERS, NEW_PIDS, NEW_NETWORK = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
 )  # fmt: skip
 """Kinds of namespaces that `unshare` takes (CLONE_NEW*)."""
-NO_SUID, NO_DEVICES, NO_EXECUTION, BIND, RECURSIVE, PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
+READ_ONLY, NO_SUID, NO_DEVICES, NO_EXECUTION, CHANGE = 0x1, 0x2, 0x4, 0x8, 0x20
+BIND, RECURSIVE, PRIVATE = 0x1000, 0x4000, 0x40000
 """Flags of `mount` (MS_*)."""
 
 _SET_PDEATHSIG, _SET_DUMPABLE, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 4, 36, 38
@@ -59,7 +60,8 @@ def change_root(folder: str) -> None:
 def drop_capabilities() -> None:
     """Give up every privilege that this process has in its user namespace."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    _checked(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    if sys.platform == "linux":
+        _checked(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
 
 
 def gain_no_privileges() -> None:

@@ -75,7 +75,7 @@ def run(
         isolation: auto takes namespaces where the kernel gives them.
 
     Raises:
-        UserError: if there is no such isolation here, or the code is no text.
+        UserError: if there is no such isolation here.
     """
     if isolation not in ("auto", *get_args(Isolation)):
         raise UserError(f"unknown isolation '{isolation}'; accepted are auto, {', '.join(get_args(Isolation))}")
@@ -92,10 +92,11 @@ def run(
 
 @cache
 def available() -> Isolation:
-    """What `auto` means on this machine, found out by a run."""
+    """What `auto` means on this machine, found out by a run; why it is not namespaces is told on standard error."""
     try:
         return run("pass", isolation="namespaces").isolation
-    except UserError:
+    except UserError as error:
+        print(f"sandbox: {error}; limits hold instead", file=sys.stderr)
         return "limits"
 
 
@@ -152,6 +153,11 @@ def _outcome(watched: Watched, word: str, limits: Limits, isolation: Isolation) 
     return Outcome(status, error, texts[0], texts[1], watched.seconds, cpu, isolation)
 
 
+def _signal_name(number: int) -> str:
+    """Between the first and the last real-time signal they have no names."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+
+
 def _status(watched: Watched, word: str, limits: Limits) -> tuple[Status, str]:
     """What happened, believing the code's process only what it cannot gain by."""
     if watched.stopped:
@@ -160,7 +166,7 @@ def _status(watched: Watched, word: str, limits: Limits) -> tuple[Status, str]:
         return "killed", "the guard was killed"
     if number := watched.ended["signal"]:
         overdue = number == signal.SIGXCPU or watched.ended["cpu_seconds"] >= limits.cpu_seconds
-        return ("timeout", "") if overdue else ("killed", signal.Signals(number).name)
+        return ("timeout", "") if overdue else ("killed", _signal_name(number))
     if watched.verdicts and all(message.get("word") == word for message in watched.verdicts):
         return "finished", ""
     told = next((message for message in watched.verdicts if message.get("status") in ("error", "memory")), {})

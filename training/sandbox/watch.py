@@ -99,19 +99,18 @@ def _messages(told: bytearray) -> list[dict[str, Any]]:
     """Whole lines of JSON; a process that was killed, or that lies, may have written others."""
     found = []
     for line in told.splitlines():
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             found.append(json.loads(line))
     return [message for message in found if isinstance(message, dict)]
 
 
 def _memory(guard: subprocess.Popen[bytes]) -> int:
-    """Bytes that the guard's descendants have for themselves."""
+    """Bytes that the guard's descendants hold apart from files; memory that several share counts for each."""
     total = 0
     with suppress(psutil.NoSuchProcess):
         for process in psutil.Process(guard.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                memory = process.memory_info()
-                total += memory.rss - getattr(memory, "shared", 0)
+            with suppress(OSError), open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace") as status:
+                total += sum(int(line.split()[1]) << 10 for line in status if line.startswith(("RssAnon:", "RssShmem:")))
     return total
 
 

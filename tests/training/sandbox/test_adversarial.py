@@ -15,7 +15,7 @@ import pytest
 
 from interp.runs.errors import UserError
 from training.sandbox.limits import Limits
-from training.sandbox.run import Isolation, Outcome, available, run
+from training.sandbox.run import Isolation, Outcome, available, changes_user, run
 from training.sandbox.verdict import judge
 
 SMALL = Limits(cpu_seconds=1, seconds=12.0, memory=96 << 20, processes=8, file_bytes=1 << 20, open_files=32, output=1 << 16)
@@ -57,6 +57,22 @@ def test_memory_of_all_processes_together() -> None:
     assert attack(code, "namespaces").status == "memory"
 
 
+@needs_namespaces
+def test_shared_memory_of_all_processes_together() -> None:
+    code = (
+        "import mmap, os, time\nfor _ in range(4):\n if not os.fork():\n  m = mmap.mmap(-1, 40 << 20)\n"
+        "  for _ in range(40): m.write(b'x' * (1 << 20))\n  time.sleep(5)\ntime.sleep(5)"
+    )
+    assert attack(code, "namespaces").status == "memory"
+
+
+@needs_namespaces
+def test_empty_files_are_counted_and_the_root_is_read_only() -> None:
+    outcome = attack("for n in range(2000): open(str(n), 'w').close()", "namespaces")
+    assert outcome.status == "error" and "No space" in outcome.error
+    assert "Read-only" in attack("import os; os.chmod('/', 0o777)", "namespaces").error
+
+
 FORK_BOMB = (
     "import os\ndepth = 0\nwhile depth < 30:\n try: os.fork()\n except BlockingIOError: pass\n depth += 1\nwhile True: pass"
 )
@@ -81,9 +97,9 @@ def test_threads_are_counted_and_end_with_the_code(isolation: Isolation) -> None
         "import threading, time\nn = 0\ntry:\n while n < 30: threading.Thread(target=time.sleep, args=(9,)).start(); n += 1\n"
         "except RuntimeError: pass\nprint(n)"
     )
-    outcome = attack(code, isolation)
-    if isolation == "namespaces" or os.getuid():
-        assert int(outcome.stdout) < 30
+    outcome = run(code, limits=replace(SMALL, memory=4 << 30), isolation=isolation)  # stacks must not be what bounds them
+    counted = isolation == "namespaces" or os.getuid() != 0 or changes_user(isolation)
+    assert (int(outcome.stdout) < 30) == counted
     assert outcome.status == "finished" and outcome.seconds < 9
 
 
@@ -115,9 +131,15 @@ def test_writing_outside(isolation: Isolation, tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("kept")
     for code in (f"open('{tmp_path}/new', 'w')", f"import os; os.remove('{tmp_path}/kept')",
                  f"import os; os.symlink('{tmp_path}', 'link'); open('link/new', 'w')",
+                 f"import shutil; shutil.rmtree('{tmp_path}')", f"import os; os.mkfifo('{tmp_path}/pipe')",
+                 f"import os; os.remove('kept', dir_fd=os.open('{tmp_path}', 0))",
+                 f"import os; os.chmod(os.open('{tmp_path}/kept', 0), 0)",
+                 "import os; os.mkdir('a'); fd = os.open('.', 0); os.chdir('a'); os.open('../new', 65, dir_fd=fd)",
+                 f"import sqlite3; sqlite3.connect('{tmp_path}/new').execute('create table t (a)')",
                  f"import os; os.mkdir('{tmp_path}/folder')", f"open('{Path(os.__file__)}', 'a')"):  # fmt: skip
         assert attack(code, isolation).status == "error", code
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert (tmp_path / "kept").stat().st_mode & 0o444
 
 
 def test_own_folder_may_be_written_and_is_gone_afterwards(isolation: Isolation) -> None:
@@ -125,6 +147,14 @@ def test_own_folder_may_be_written_and_is_gone_afterwards(isolation: Isolation) 
     outcome = attack(code, isolation)
     folder, content = outcome.stdout.split()
     assert content == "x" and (folder == "/tmp" or not Path(folder).exists())
+
+
+def test_own_folders_can_be_taken_away(isolation: Isolation) -> None:
+    code = (
+        "import os, tempfile\nwith tempfile.TemporaryDirectory() as place:\n os.makedirs(place + '/a/b')\n"
+        " open(place + '/a/b/c', 'w').close()\nprint(os.listdir())"
+    )
+    assert attack(code, isolation).stdout == "[]\n"
 
 
 def test_environment_of_the_lab(isolation: Isolation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,8 +192,15 @@ def test_killing_others(isolation: Isolation) -> None:
 
 def test_killing_itself(isolation: Isolation) -> None:
     outcome = attack("import ctypes; ctypes.string_at(0)", isolation)
-    assert (outcome.status, outcome.error) == (("killed", "SIGSEGV") if isolation == "namespaces" else outcome[:2])
-    assert outcome.status != "finished"
+    refused = ("error", "PermissionError: the sandbox refuses ctypes.string_at")
+    assert (outcome.status, outcome.error) == (("killed", "SIGSEGV") if isolation == "namespaces" else refused)
+    outcome = attack("import signal; signal.raise_signal(40)", isolation)
+    assert (outcome.status, outcome.error) == ("killed", "signal 40")
+
+
+def test_verdicts_nested_too_deeply(isolation: Isolation) -> None:
+    code = "import os\nfor n in range(3, 10):\n try: os.write(n, b'[' * 100000 + b'\\n')\n except OSError: pass\nos._exit(0)"
+    assert attack(code, isolation).status in ("exited", "killed")
 
 
 @pytest.mark.parametrize(

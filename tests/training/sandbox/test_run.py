@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 
 from interp.runs.errors import UserError
 from training.sandbox.guarantees import guarantees
 from training.sandbox.limits import Limits
-from training.sandbox.run import run
+from training.sandbox.run import available, run
 from training.sandbox.verdict import judge
 
 
@@ -56,8 +58,17 @@ def test_every_promise_has_a_keeper() -> None:
     for isolation in ("namespaces", "limits"):
         promises = guarantees(isolation)
         assert len({promise.what for promise in promises}) == len(promises) >= 9
-    assert all(promise.keeper in ("kernel", "lab") for promise in guarantees("namespaces"))
+    weaker = [promise.what for promise in guarantees("namespaces") if promise.keeper not in ("kernel", "lab")]
+    assert weaker == ["a program that leaves early, prints or raises is not 'finished'"]
     assert any(promise.keeper == "nobody" for promise in guarantees("limits"))
+
+
+def test_falling_back_to_limits_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise UserError("this machine gives no namespaces to the sandbox (unshare)")
+
+    monkeypatch.setattr("training.sandbox.run.run", refused)
+    assert available.__wrapped__() == "limits" and "(unshare); limits hold" in capsys.readouterr().err
 
 
 def test_limits_that_bound_nothing_are_refused() -> None:
