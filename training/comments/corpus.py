@@ -1,5 +1,6 @@
 """Comment density of many files: every source file below some folders, by a pool of processes or on Ray, resumable.
 
+manifest.json                 folders and settings, by which a run is known again
 files/part-00000.parquet      path, language: what is to be read
 density/part-00000.parquet    path, language, reason (of skipped files), characters, comment, licence, header
 """
@@ -10,7 +11,6 @@ import os
 import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,12 @@ from interp.runs.parts import Parts, part_path, write_part
 from training.comments.density import Count, file_count
 from training.comments.languages import LANGUAGES, language_of
 from training.comments.source import Unreadable
+from training.sampling.corpus_run import refusable
 
 if TYPE_CHECKING:
     import pandas as pd
 
+JOB = "comment density"
 PART_FILES = 256
 """Files of a part: what is done again after a kill, at most."""
 _LEFT_OUT = {"__pycache__", "node_modules", "site-packages", "dist-packages"}
@@ -92,26 +94,32 @@ def measure(
 ) -> pd.DataFrame:
     """Count the characters of every source file; a row a file, skipped ones with their reason.
 
-    With `out` it is a run that can be resumed, without it nothing is kept. Raises UserError where there is no source file.
+    With `out` it is a run that can be resumed, without it nothing is kept. Raises UserError where there is no source file,
+    or the run has other folders or `markers`.
     """
-    with _folder(out) as place:
-        files = place / "files"
-        if not (place / "listed").exists():
-            _list(source_files(folders), files, folders)
-            (place / "listed").touch()
-        listed = Parts(files)
-        shards = [Shard(path, place / "density" / path.name, pq.read_metadata(path).num_rows) for path in listed.paths]
-        map_shards(DensityStage(markers), shards, engine=engine, workers=workers, unit="files", label="density")
-        return pa.Table.from_batches(Parts(place / "density").batches()).to_pandas()
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="interp-density-") as made:
+            _listed(folders, Path(made))
+            return _counted(Path(made), DensityStage(markers), engine, workers)
+    config = {"job": JOB, "folders": [str(folder.resolve()) for folder in folders], "markers": markers}
+    with refusable(out, config=config, seed=0) as run:
+        _listed(folders, out)
+    table = _counted(out, DensityStage(markers), engine, workers)
+    run.finish({"files": len(table), "skipped": int(table["reason"].notna().sum())})
+    return table
 
 
-@contextmanager
-def _folder(out: Path | None) -> Iterator[Path]:
-    if out is not None:
-        yield out
-        return
-    with tempfile.TemporaryDirectory(prefix="interp-density-") as made:
-        yield Path(made)
+def _listed(folders: Sequence[Path], place: Path) -> None:
+    if not (place / "listed").exists():
+        _list(source_files(folders), place / "files", folders)
+        (place / "listed").touch()
+
+
+def _counted(place: Path, stage: DensityStage, engine: Engine, workers: int | None) -> pd.DataFrame:
+    listed = Parts(place / "files")
+    shards = [Shard(path, place / "density" / path.name, pq.read_metadata(path).num_rows) for path in listed.paths]
+    map_shards(stage, shards, engine=engine, workers=workers, unit="files", label="density")
+    return pa.Table.from_batches(Parts(place / "density").batches()).to_pandas()
 
 
 def _list(found: Iterator[Path], files: Path, folders: Sequence[Path]) -> None:
