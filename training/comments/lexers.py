@@ -1,5 +1,7 @@
 """Comments of all languages but Python: of JavaScript, C and Java by our scanner, of the others by Pygments.
 
+What our scanner refuses is refused, but for JavaScript with JSX, which it does not know: there Pygments counts.
+
 Doc comments that a lexer takes for strings (Rust's `///`) count; preprocessor lines and shebangs, which Pygments
 puts among the comments, do not.
 """
@@ -16,6 +18,8 @@ from training.comments.source import Unreadable
 from training.comments.spans import Comment, Lexed
 
 _OPENER = re.compile(r"/\*+!?|//+!?|#=|#+|--+(?:\[=*\[)?|<!--|=(?:begin|pod|head\d|over|item)\b|!+|\"{3}|'{3}|\(\*")
+_JSX = re.compile(r"</[\w.:-]*\s*>|<[A-Za-z][^<>]*/>")
+"""The end of an element."""
 _CLOSER = re.compile(r"(?:\*+/|-->|\n=(?:end|cut)|=#|\]=*\]|\"{3}|'{3}|\*\))\Z")
 _HEADS = ("", "<?php")
 """Tokens that code does not begin with."""
@@ -34,11 +38,11 @@ class Piece(NamedTuple):
 
 def pieces(code: str, language: Language) -> Iterator[Piece]:
     """The tokens of `code`, whose line ends are line feeds; joined they are `code`, its last line ended."""
+    lex: Any = lexer(language.lexer)  # which says what is missing without Pygments
     from pygments.token import Comment as Comments
     from pygments.token import String
 
     # Some lexers know no comment on a last line that does not end.
-    lex: Any = lexer(language.lexer)
     for start, kind, text in lex.get_tokens_unprocessed(code if code.endswith("\n") else f"{code}\n"):
         shebang = kind in Comments.Hashbang or (start == 0 and text.startswith("#!"))
         preprocessor = kind in Comments.Preproc or kind in Comments.PreprocFile
@@ -50,15 +54,17 @@ def lexer_comments(code: str, language: Language) -> Lexed:
     """Comments of `code`, whose line ends are line feeds, in their order.
 
     Where our own scanner reads the language it goes before Pygments, to which `#define URL "http://a"` has a comment.
+    Raises Unreadable for what the scanner refuses, without JSX.
     """
-    found: list[tuple[int, int]] = []
-    if language.name in SCANNED:
-        try:
-            found = [(span.start, span.end) for span in scan(code, language.name) if span.kind in ("line", "block")]
-        except Unreadable:
+    if language.name not in SCANNED:
+        return _by_pygments(code, language)
+    try:
+        found = [(span.start, span.end) for span in scan(code, language.name) if span.kind in ("line", "block")]
+    except Unreadable:
+        if language.name == "JavaScript" and _JSX.search(code):
             return _by_pygments(code, language)
-        return Lexed([_comment(code, start, end) for start, end in found], _first_code(code, found))
-    return _by_pygments(code, language)
+        raise
+    return Lexed([_comment(code, start, end) for start, end in found], _first_code(code, found))
 
 
 def _first_code(code: str, comments: list[tuple[int, int]]) -> int:

@@ -56,12 +56,19 @@ def decode(content: bytes, language: Language) -> Source:
         text = body.decode(encoding)
     except UnicodeDecodeError as error:
         raise Unreadable(f"it is not {encoding} text ({error.reason} at byte {error.start + len(mark)})") from None
-    except LookupError:
+    except (LookupError, UnicodeError):  # of `undefined` and `idna`, which are for other things than files
         raise Unreadable(f"its encoding, {encoding}, is none of text") from None
     source = Source(text, language, encoding, mark)
-    if source.encoded(text) != content:
+    if not _encodes_to(source, content):
         raise Unreadable(f"its {encoding} text does not encode to the same bytes")
     return source
+
+
+def _encodes_to(source: Source, content: bytes) -> bool:
+    try:
+        return source.encoded(source.text) == content
+    except UnicodeError:
+        return False
 
 
 def _python_encoding(content: bytes) -> str:
