@@ -9,9 +9,11 @@ docstring, and without the examples that the paper puts before (our choice: base
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from interp.corpora.rows import Row, rows
+from interp.corpora.rows import Row, SetAside, rows
 from interp.runs.errors import UserError
 
 _AFTER = ("\nassert ", "\nprint", "\nif ", "\n```", '\n"""', "\n<|")
@@ -41,24 +43,41 @@ class Problem(NamedTuple):
 def read_problems(source: str) -> list[Problem]:
     """All problems of a file (.jsonl, .jsonl.gz, .parquet), or of `hf:owner/name`.
 
-    Raises UserError if there is none, or a row is in neither format.
+    Raises UserError if there is none, a row cannot be read or is in neither format, or an id comes twice.
     """
-    found = [_problem(row, source) for row in rows(source) if isinstance(row, Row)]
+    found = [_problem(row, source) for row in rows(source)]
     if not found:
         raise UserError(f"{source} holds no problem")
+    (most, times), *_ = Counter(problem.id for problem in found).most_common(1)
+    if times > 1:
+        raise UserError(f"{source} has {times} problems with the id {most}; accepted is one problem an id")
     return found
 
 
-def _problem(row: Row, source: str) -> Problem:
+def _problem(row: Row | SetAside, source: str) -> Problem:
+    if isinstance(row, SetAside):
+        raise UserError(f"{source}, {row.place}: {row.reason}")  # without it pass@k would be of another set of problems
     values = row.values
     if {"prompt", "entry_point", "test"} <= values.keys():
+        _check(row, source, ("prompt", "entry_point", "test"))
         return _human_eval(values)
-    if {"task_id", "test_list"} <= values.keys() and {"text", "prompt"} & values.keys():
+    if {"task_id", "test_list"} <= values.keys() and (asked := {"text", "prompt"} & values.keys()):
+        _check(row, source, ("text",) if "text" in asked else ("prompt",), lists=("test_list",))
         return _mbpp(values)
     raise UserError(
         f"{source}, {row.place}: columns {', '.join(sorted(values))}; accepted are HumanEval's prompt, entry_point and "
         "test, or MBPP's task_id, text and test_list"
     )
+
+
+def _check(row: Row, source: str, texts: tuple[str, ...], lists: tuple[str, ...] = ()) -> None:
+    for name in texts:
+        if not isinstance(row.values[name], str):
+            raise UserError(f"{source}, {row.place}: {name} is {row.values[name]!r:.40}; accepted is a text")
+    for name in lists:
+        found = row.values[name]
+        if isinstance(found, str) or not isinstance(found, Iterable) or not all(isinstance(one, str) for one in found):
+            raise UserError(f"{source}, {row.place}: {name} is {found!r:.40}; accepted is a list of texts")
 
 
 def _human_eval(values: dict[str, Any]) -> Problem:

@@ -62,3 +62,25 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_problems(write(tmp_path / "a.jsonl", {"text": "prose"}))
     with pytest.raises(UserError, match="holds no problem"):
         read_problems(write(tmp_path / "b.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([HUMAN_EVAL | {"prompt": None}], "prompt is None; accepted is a text"),
+        ([MBPP | {"test_list": "assert 1"}], "test_list is 'assert 1'; accepted is a list of texts"),
+        ([MBPP | {"test_list": [1]}], r"test_list is \[1\]; accepted is a list of texts"),
+        ([MBPP, MBPP], "2 problems with the id 7"),
+    ],
+)
+def test_rows_that_are_no_problem_are_named(rows: list[dict[str, Any]], told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=told):
+        read_problems(write(tmp_path / "a.jsonl", *rows))
+
+
+def test_a_row_that_cannot_be_read_is_not_left_out(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", MBPP)
+    with open(source, "a", encoding="utf-8") as file:
+        file.write("{broken\n")
+    with pytest.raises(UserError, match=r"a\.jsonl"):
+        read_problems(source)
