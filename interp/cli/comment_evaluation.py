@@ -29,7 +29,6 @@ def evaluate(
     """pass@k of a model on problems with unit tests; what it writes runs in the sandbox."""
     from training.comments.code_evaluation import CodeEvaluation, rates
     from training.comments.code_evaluation import evaluate as run
-    from training.sandbox.run import available
 
     settings = CodeEvaluation(problems, model, limit, samples, temperature, longest=longest, packages=packages, seed=seed)
     table = run(settings, out, device=device)
@@ -40,8 +39,12 @@ def evaluate(
         "samples": samples,
         "pass_at": found,
         "statuses": table.status.value_counts().to_dict(),
-        "isolation": available(),
+        "isolation": sorted(table.isolation.unique()),
         "passed": sorted(table[table.passed].id.unique()),
     }
     told = ", ".join(f"pass@{one['k']} {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})" for one in found)
-    emit(result, as_json=as_json, text=f"{result['problems']} problems, {told}; solutions ran under {available()}")
+    emit(
+        result,
+        as_json=as_json,
+        text=f"{result['problems']} problems, {told}; solutions ran under {' and '.join(result['isolation'])}",
+    )

@@ -1,11 +1,12 @@
 """Programming problems solved by a causal language model and judged in the sandbox; resumable by problem.
 
 runs/<name>/manifest.json
-runs/<name>/results/part-*.parquet   a problem each: id, sample, solution, passed, status, error
+runs/<name>/results/part-*.parquet   a problem each: id, sample, solution, passed, status, error, isolation
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +16,11 @@ import pyarrow as pa
 import torch
 
 from interp.runs.errors import UserError
-from interp.runs.folder import Run
 from interp.runs.parts import Parts, part_path, write_part
 from interp.runs.progress import Progress
 from training.comments.pass_at_k import PassRate, pass_rates
 from training.comments.problems import Problem, read_problems
+from training.sampling.corpus_run import refusable
 from training.sandbox.limits import Limits
 from training.sandbox.verdict import judge
 
@@ -55,15 +56,17 @@ class CodeEvaluation:
 
 
 def evaluate(settings: CodeEvaluation, out: Path, *, limits: Limits | None = None, device: str = "auto") -> pd.DataFrame:
-    """Solve and judge every problem, or go on where that was left; the rows of all samples."""
+    """Solve and judge every problem, or go on where that was left; the rows of all samples.
+
+    Raises UserError for problems or a model that cannot be read, or a run with other settings or problems.
+    """
     problems = read_problems(settings.source)[: settings.problems]
-    run = Run.open(out, config=asdict(settings), seed=settings.seed)
+    digest = hashlib.sha256(repr(problems).encode("utf-8", "surrogatepass")).hexdigest()
     bounds = limits or Limits()
     left = [number for number in range(len(problems)) if not part_path(out / "results", number).exists()]
-    if left:
-        from interp.models.load import load_causal
-
-        model = load_causal(settings.model, device=device)
+    with refusable(out, config={**asdict(settings), "problems_sha256": digest}, seed=settings.seed) as run:
+        model = _loaded(settings.model, device) if left else None
+    if model is not None:
         with Progress(len(problems), unit="problems", label=out.name, start=len(problems) - len(left)) as progress:
             for number in left:
                 rows = _solved(model, problems[number], settings, number, bounds)
@@ -74,6 +77,12 @@ def evaluate(settings: CodeEvaluation, out: Path, *, limits: Limits | None = Non
     return table
 
 
+def _loaded(name: str, device: str) -> CausalModel:
+    from interp.models.load import load_causal
+
+    return load_causal(name, device=device)
+
+
 def _solved(
     model: CausalModel, problem: Problem, settings: CodeEvaluation, number: int, limits: Limits
 ) -> list[dict[str, Any]]:
@@ -82,7 +91,8 @@ def _solved(
         solution = problem.solution(completion)
         verdict = judge(solution, problem.tests, limits=limits, packages=settings.packages)
         told = {"passed": verdict.passed, "status": verdict.outcome.status, "error": verdict.outcome.error}
-        found.append({"id": problem.id, "sample": sample, "solution": solution, **told})
+        isolation = verdict.outcome.isolation
+        found.append({"id": problem.id, "sample": sample, "solution": solution, **told, "isolation": isolation})
     return found
 
 

@@ -75,3 +75,16 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         main(words)
     result = json.loads(capsys.readouterr().out)
     assert result["pass_at"] == [{"k": 1, "value": 0.0, "low": 0.0, "high": 0.0}] and result["problems"] == 1
+    assert result["isolation"] in (["namespaces"], ["limits"])
+
+
+def test_a_run_is_of_its_model_and_problems(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "problems.jsonl", HUMAN_EVAL), tmp_path / "run"
+    with pytest.raises(UserError, match="is no language model"):
+        evaluate(CodeEvaluation(source, "smolm2"), out, device="cpu")
+    assert not out.exists()
+    settings = CodeEvaluation(source, saved(tmp_path / "model"), longest=2)
+    evaluate(settings, out, device="cpu")
+    write(tmp_path / "problems.jsonl", MBPP)
+    with pytest.raises(UserError, match="other settings: problems_sha256"):
+        evaluate(settings, out, device="cpu")
