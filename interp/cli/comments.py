@@ -147,6 +147,8 @@ def _write(path: Path, out: Path, language: Any, code: str) -> None:
     from interp.runs.atomic import replacing
     from training.comments.source import read_source
 
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; --out takes the file to write for {path}")
     content = read_source(path, language).encoded(code)
     with replacing(out) as temporary:
         temporary.write_bytes(content)
@@ -210,5 +212,6 @@ def finetune(
 
     settings = Tuning(str(data), model, steps, batch, most_tokens, rank, 2 * rank, lr=lr, seed=seed)
     result = run(settings, out, device=device)
-    text = f"{out}: loss on held-out answers {result['held_out_loss']:.3f} nats a token; adapter in {out / 'adapter'}"
-    emit(result, as_json=as_json, text=text)
+    loss = result["held_out_loss"]
+    told = "no record of a held-out source" if loss is None else f"loss on held-out answers {loss:.3f} nats a token"
+    emit(result, as_json=as_json, text=f"{out}: {told}; adapter in {out / 'adapter'}")

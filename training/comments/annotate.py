@@ -11,16 +11,20 @@ Lines that are comments, or have one above, are left as they are.
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple, Protocol
 
 from training.comments.density import density
 from training.comments.filters import FileRules, rejection
-from training.comments.languages import Language
+from training.comments.languages import PYTHON, Language
 from training.comments.layout import Layout, layout
+from training.comments.lexers import content, lexer_comments
+from training.comments.python_comments import python_comments
 from training.comments.remarks import Dropped, Remark, RemarkRules, objection, read_remark
-from training.comments.source import Source, Unreadable, decode
+from training.comments.source import Source, Unreadable, decode, with_line_feeds
 from training.comments.unchanged import Cut, inserted_only
 
 
@@ -66,7 +70,7 @@ class AnnotationRules:
     most_end: float = 0.5
     """Probability of the end token from which a file is not worth comments (implicit filter)."""
     most_consecutive: int = 1
-    """Comment lines in a row."""
+    """Comment lines in a row. The definition's bound is 5; ours asks once a place."""
     most_characters: int = 6_000
     """Longest piece that a writer reads at once; longer files are read piece by piece."""
     remark: RemarkRules = field(default_factory=RemarkRules)
@@ -110,7 +114,8 @@ def annotate(source: Source, writer: Writer, rules: AnnotationRules | None = Non
     began, found = time.perf_counter(), Annotated(code=source.text)
     try:
         found.density_before = density(source.text, source.language)
-        _Session(source, layout(source), writer, rules or AnnotationRules(), found).run()
+        plan, commented = layout(source), comment_lines(source)
+        _Session(source, plan, commented, writer, rules or AnnotationRules(), found).run()
     except Unreadable as error:
         found.reason, found.detail = "unreadable", str(error)
     found.seconds = time.perf_counter() - began
@@ -122,6 +127,7 @@ class _Session(NamedTuple):
 
     source: Source
     plan: Layout
+    commented: frozenset[int]
     writer: Writer
     rules: AnnotationRules
     found: Annotated
@@ -190,9 +196,7 @@ class _Session(NamedTuple):
 
     def _commented(self, number: int) -> bool:
         """Whether a line is a comment or stands under one."""
-        openers = (self.source.language.opener, "/*", "*", '"""', "'''")
-        shown = [line.strip() for line in self.plan.lines[max(number - 1, 0) : number + 1]]
-        return any(line.startswith(openers) for line in shown)
+        return number in self.commented or number - 1 in self.commented
 
     def _judge(self) -> None:
         """Put the file together, prove it, and filter it."""
@@ -204,7 +208,7 @@ class _Session(NamedTuple):
             return
         found.density_after = density(found.candidate, source.language)
         before, after = (source.text, found.density_before or 0.0), (found.candidate, found.density_after)
-        found.reason = rejection(before, after, [one.text.strip() for one in found.inserted], self.rules.file)
+        found.reason = rejection(before, after, [content(one.text.strip()) for one in found.inserted], self.rules.file)
         if found.reason is None:
             found.accepted, found.code = True, found.candidate
 
@@ -215,6 +219,19 @@ class _Session(NamedTuple):
         except Unreadable as error:
             return f"the result cannot be read: {error}"
         return None if read == self.source._replace(text=self.found.candidate) else "the result has another encoding"
+
+
+def comment_lines(source: Source) -> frozenset[int]:
+    """Numbers from 0 of the lines that begin with or in a comment or docstring. Raises Unreadable."""
+    code, language = with_line_feeds(source.text), source.language
+    lexed = python_comments(code) if language.name == PYTHON else lexer_comments(code, language)
+    starts = [0, *accumulate(len(line) + 1 for line in code.split("\n"))]
+    found: set[int] = set()
+    for one in lexed.comments:
+        first, last = bisect_right(starts, one.start) - 1, bisect_right(starts, one.end) - 1
+        behind_code = bool(code[starts[first] : one.start].strip())
+        found.update(range(first + behind_code, last + 1))
+    return frozenset(found)
 
 
 def _pieces(plan: Layout, most: int) -> Iterator[range]:

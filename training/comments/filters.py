@@ -3,8 +3,11 @@
 code_changed   the proof that the code is unchanged fails
 no_gain        density rises by less than 0.02
 too_dense      density is above 0.8 (the upper bound of BigCode's filter)
-length         more than three times the characters, or writing stopped at its limit
-repetition     one comment more than 3 times, or over 0.3 of its 4-grams of words repeated
+length         more than three times the characters
+repetition     one comment more than 3 times, or over 0.3 of the 4-grams of words repeated
+
+Of what a writer proposes for a file, `training.comments.annotate` drops equal comments and those that ran into the limit
+of their length, one by one and before this; the rule of 3 is for comments that come from elsewhere.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Loss is on the answer alone, its end token included: of a declined file the end token is all there is. The base model's
 weights stay as they are; a checkpoint holds the adapter and its optimizer. Records of held-out sources are left out of
-training, and the loss on them is the run's result.
+training, and the loss on them is the run's result; without such sources there is none.
 
     runs/<name>/checkpoint.safetensors
     runs/<name>/adapter/                 what `interp comments add --model` takes
@@ -28,12 +28,14 @@ from torch.nn.functional import cross_entropy
 
 from interp.corpora.document import split_of
 from interp.models.load import load_causal
+from interp.runs.atomic import sha256
 from interp.runs.device import autocast, resolve
 from interp.runs.errors import UserError
-from interp.runs.folder import Run
 from interp.runs.loop import Job, fit
 from interp.runs.schedule import Schedule
 from training.comments.prompts import end_token, prompt
+from training.comments.source import lines_of
+from training.sampling.corpus_run import refusable
 
 _HELD_OUT = 32
 """Records that the loss is measured on, at most."""
@@ -59,7 +61,7 @@ class Tuning:
     model: str = "smollm2-135m"
     steps: int = 400
     batch: int = 8
-    """Records a step, over all processes."""
+    """Records a step, over all processes: a multiple of their number."""
     most_tokens: int = 1024
     """Longer records are left out."""
     rank: int = 16
@@ -78,6 +80,11 @@ class Example(NamedTuple):
     tokens: Int[Tensor, " pos"]
     prompt: int
     """Tokens that are asked, not answered."""
+
+    @property
+    def declined(self) -> bool:
+        """Whether the answer is the end token alone."""
+        return len(self.tokens) == self.prompt + 1
 
 
 class AdapterJob(Job):
@@ -100,6 +107,9 @@ class TuningJob(AdapterJob):
     """Cross-entropy of the answers, each record weighing by its tokens."""
 
     def __init__(self, settings: Tuning, device: torch.device) -> None:
+        """Raises UserError for a model or data that cannot be read, or a batch that the processes cannot share."""
+        if settings.batch % (processes := PartialState().num_processes):
+            raise UserError(f"batch {settings.batch} is no multiple of the {processes} processes that share it")
         base = load_causal(settings.model, device=str(device))
         records = read_records(Path(settings.data))
         self.settings, self.device = settings, device
@@ -130,33 +140,56 @@ class TuningJob(AdapterJob):
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:
-        """Nats a token of the answers of held-out sources; and the end token's probability for both kinds of files."""
-        count = sum(len(one.tokens) - one.prompt for one in self.held_out)
+        """Nats a token of the answers of held-out sources; the end token's probability for both kinds of their files.
+
+        What there are no such files for is None.
+        """
         losses = [float(answer_loss(self.model, one, self.device)) for one in self.held_out]
-        declined = [number for number, one in enumerate(self.held_out) if len(one.tokens) == one.prompt + 1]
-        found: dict[str, Any] = {"held_out_loss": sum(losses) / count, "held_out": len(self.held_out)}
-        if declined:
-            found["p_end_declined"] = float(np.exp([-losses[number] for number in declined]).mean())
-        return found
+        count = sum(len(one.tokens) - one.prompt for one in self.held_out)
+        ends: dict[bool, list[float]] = {True: [], False: []}
+        for one in self.held_out:
+            # The loss of an end token as the whole answer is its probability.
+            alone = Example(torch.cat([one.tokens[: one.prompt], one.tokens[-1:]]), one.prompt)
+            ends[one.declined].append(float(answer_loss(self.model, alone, self.device).neg().exp()))
+        return {
+            "held_out_loss": sum(losses) / count if count else None,
+            "held_out": len(self.held_out),
+            "p_end_declined": _mean(ends[True]),
+            "p_end_commented": _mean(ends[False]),
+        }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
     """Records of `interp comments instructions`. Raises UserError for a file that has none."""
     try:
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        if records and all(isinstance(one["text"], str) and isinstance(one["answer"], str) for one in records):
+        if records and all(map(_is_record, records)):
             return records
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         pass
-    raise UserError(f"{path} holds no instruction data: every line must be an object with the texts 'text' and 'answer'")
+    raise UserError(
+        f"{path} holds no instruction data: every line must be an object of the texts 'text' and 'answer', perhaps 'source'"
+    )
+
+
+def _is_record(found: Any) -> bool:
+    texts = ("text", "answer", "source")
+    return isinstance(found, dict) and all(isinstance({"source": "", **found}.get(name), str) for name in texts)
 
 
 def split_examples(
     records: Sequence[dict[str, Any]], tokenizer: Any, most_tokens: int
 ) -> tuple[list[Example], list[Example]]:
-    """Records as tokens, for training and of held-out sources; those that are too long are left out."""
+    """Records as tokens, for training and of held-out sources (perhaps none); those that are too long are left out.
+
+    Raises UserError where none is left to train on.
+    """
     found: dict[str, list[Example]] = {"train": [], "held-out": []}
     for record in records:
         example = tokenized(record, tokenizer)
@@ -165,14 +198,30 @@ def split_examples(
     train, held_out = found["train"], found["held-out"][:_HELD_OUT]
     if not train:
         raise UserError(f"no record has at most {most_tokens} tokens and a source to train on; {len(records)} were read")
-    return train, held_out or train[:_HELD_OUT]
+    return train, held_out
 
 
 def tokenized(record: dict[str, Any], tokenizer: Any) -> Example:
     """A record as a generator will meet it: the prompt, then the answer line by line as it writes, then the end token."""
-    asked = tokenizer(prompt(record["text"], tokenizer), add_special_tokens=False).input_ids
-    answer = tokenizer(record["answer"], add_special_tokens=False).input_ids if record["answer"] else []
+    asked = _tokens(prompt(record["text"], tokenizer), tokenizer)
+    answer = [token for line in answer_lines(record["answer"]) for token in _tokens(line, tokenizer)]
     return Example(torch.tensor([*asked, *answer, end_token(tokenizer)]), len(asked))
+
+
+def answer_lines(answer: str) -> list[str]:
+    """What `training.comments.writer` makes tokens of at once: a line with the line ends and blank lines before it."""
+    found, before = [], ""
+    for line in lines_of(answer):
+        text = line.rstrip("\r\n")
+        if text.strip():
+            found.append(before + text)
+            before = ""
+        before += "\n"
+    return found
+
+
+def _tokens(text: str, tokenizer: Any) -> list[int]:
+    return tokenizer(text, add_special_tokens=False).input_ids
 
 
 def answer_loss(model: Any, example: Example, device: torch.device) -> Tensor:
@@ -201,11 +250,14 @@ def adapted(model: Any, adapter: Adapter, seed: int) -> Any:
 
 
 def finetune(settings: Tuning, out: Path, *, device: str = "auto") -> dict[str, Any]:
-    """Tune, or go on with, the run at `out`; return its loss on held-out answers, and where the adapter lies."""
+    """Tune, or go on with, the run at `out`; return its loss on held-out answers, and where the adapter lies.
+
+    Raises UserError for a model or data that cannot be read, or a run with other settings or other content of the data.
+    """
     read_records(Path(settings.data))
-    where = resolve(device)
-    run = Run.open(out, config=asdict(settings), seed=settings.seed, primary=PartialState().is_main_process)
-    job = TuningJob(settings, where)
+    config = {**asdict(settings), "data_sha256": sha256(Path(settings.data))}
+    with refusable(out, config=config, seed=settings.seed) as run:
+        job = TuningJob(settings, resolve(device))
     if run.primary and not run.checkpoint.exists():
         run.log(-1, job.evaluate())  # of the model as it was
     results: dict[str, Any] = fit(

@@ -26,13 +26,13 @@ from interp.runs.atomic import replacing
 from interp.runs.engines import Engine, Shard, map_shards, pending, processes
 from interp.runs.errors import UserError
 from interp.runs.estimate import tell
-from interp.runs.folder import Run
 from interp.runs.parts import Parts, part_path, write_part
 from training.comments.annotate import Annotated, AnnotationRules, Place, annotate
 from training.comments.corpus import source_files
 from training.comments.languages import WRITTEN, Language, language_of
-from training.comments.source import LARGEST, Unreadable, read_source
+from training.comments.source import LARGEST, Source, Unreadable, read_source
 from training.comments.writer import CausalWriter, WriterOptions
+from training.sampling.corpus_run import refusable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,16 +118,19 @@ def annotate_folder(
 ) -> dict[str, Any]:
     """Comment every file below `folder` that is in one of our four languages; return the funnel.
 
-    A run that is there goes on. Raises UserError where there is no such file, or the run has other settings.
+    A run that is there goes on. Raises UserError where there is no such file, the model cannot be loaded, the run has
+    other settings, or a file was changed after it was commented.
     """
     paths = [path for path in source_files([folder]) if (found := language_of(path)) and found.name in WRITTEN]
     if not paths:
         raise UserError(f"{folder} has no file in {', '.join(WRITTEN)}")
-    run = Run.open(out, config={"job": JOB, "folder": str(folder), **asdict(settings)}, seed=0)
-    if not (out / "files").exists():
-        _list(paths, folder, out / "files")
-    files = Parts(out / "files")
-    shards = [Shard(path, out / "results" / path.name, pq.read_metadata(path).num_rows) for path in files.paths]
+    with refusable(out, config={"job": JOB, "folder": str(folder), **asdict(settings)}, seed=0) as run:
+        if not (out / "files").exists():
+            _list(paths, folder, out / "files")
+        files = Parts(out / "files")
+        shards = [Shard(path, out / "results" / path.name, pq.read_metadata(path).num_rows) for path in files.paths]
+        if pending(shards):
+            writer_of(settings.model, settings.writer, device)
     _tell(shards, settings, device, engine, workers)
     stage = AnnotateStage(settings, device)
     map_shards(stage, shards, engine=engine, workers=workers, device=device, unit="files", label="comments")
@@ -158,13 +161,13 @@ def _seconds_a_character(paths: Sequence[Path], settings: Annotation, device: st
         assert language is not None  # only files in our languages are listed
         try:
             text = read_source(path, language).text[:_SAMPLED_CHARACTERS]
+            began = time.perf_counter()
+            writer.begin(text, language)
+            for number, line in enumerate(filter(None, text.splitlines())):
+                writer.propose(Place(number, 0, line[: len(line) - len(line.lstrip())], line, False))
+                writer.write(line, 0)
         except Unreadable:
             continue
-        began = time.perf_counter()
-        writer.begin(text, language)
-        for number, line in enumerate(filter(None, text.splitlines())):
-            writer.propose(Place(number, 0, line[: len(line) - len(line.lstrip())], line, False))
-            writer.write(line, 0)
         seconds += time.perf_counter() - began
         characters += len(text)
     return seconds / max(characters, 1)
@@ -189,9 +192,22 @@ def read_results(out: Path) -> pd.DataFrame:
 
 def _write_code(results: pd.DataFrame, folder: Path) -> None:
     for row in results[results["accepted"]].itertuples():
-        source = read_source(Path(row.path), language_of(Path(row.path)) or None)  # type: ignore[arg-type]
+        source = _unchanged_source(Path(row.path), row.original, folder.parent)
         with replacing(folder / row.name) as temporary:
             temporary.write_bytes(source.encoded(row.code))
+
+
+def _unchanged_source(path: Path, original: str, out: Path) -> Source:
+    """A file as it was commented: from it come encoding and byte order mark."""
+    language = language_of(path)
+    assert language is not None  # only files in our languages are listed
+    try:
+        source = read_source(path, language)
+    except Unreadable as error:
+        raise UserError(f"{path}: {error}, but it was commented; bring it back, or take another --out than {out}") from None
+    if source.text != original:
+        raise UserError(f"{path} was changed after it was commented; bring it back, or take another --out than {out}")
+    return source
 
 
 def funnel(results: pd.DataFrame) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from torch import Tensor
 from training.comments.annotate import Place, Proposal
 from training.comments.languages import PYTHON, Language
 from training.comments.prompts import end_token, fence, prompt, request
+from training.comments.source import Unreadable
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Prefix:
 
         self.model = model
         self._new_cache = DynamicCache
+        self._window: int | None = getattr(model.config, "max_position_embeddings", None)
         self.reset()
 
     def reset(self) -> None:
@@ -57,7 +59,9 @@ class Prefix:
 
     @torch.inference_mode()
     def next(self, tokens: Sequence[int]) -> Float[Tensor, " vocab"]:
-        """Log-probabilities of what comes behind `tokens`."""
+        """Log-probabilities of what comes behind `tokens`. Raises Unreadable for more than the model reads at once."""
+        if self._window is not None and len(tokens) > self._window:
+            raise Unreadable(f"a piece of it and its comments are over the {self._window:,} tokens of the model's context")
         kept = min(_shared(self._read, tokens), len(tokens) - 1)
         if kept < len(self._read):
             self._cache.crop(kept - len(self._read))
