@@ -24,6 +24,7 @@ from torch import Tensor
 from interp.models.load import load_causal
 from interp.runs.device import autocast
 from interp.runs.errors import UserError
+from training.longtext.tokens import whole
 
 _EPSILON = 1e-5
 """Added to the denominators of the ratios, as in LongWanjuan's code."""
@@ -111,7 +112,7 @@ class CoherenceModel:
 
     def cut(self, text: str, windows: Windows) -> list[Window]:
         """The windows of a text that are read, with their places."""
-        encoded = self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+        encoded = whole(self.tokenizer.backend_tokenizer).encode(text, add_special_tokens=False)
         places, ids = encoded.offsets, encoded.ids
         found = []
         for number in chosen(len(ids) // windows.window, windows.most):
@@ -158,7 +159,12 @@ def chosen(count: int, most: int | None) -> Iterator[int]:
 
 def _scored(window: Window, long: Sequence[float], short: Sequence[float]) -> WindowScore:
     (acc_l, nll_l), (acc_s, nll_s) = long, short
-    return WindowScore(window.start, window.end, acc_l, acc_s, acc_l - acc_s, nll_l, nll_s)
+    return WindowScore(window.start, window.end, acc_l, acc_s, gain(acc_l, acc_s), nll_l, nll_s)
+
+
+def gain(acc_l: float, acc_s: float) -> float:
+    """Coherence_diff, of a window or a document: what the longer context adds."""
+    return acc_l - acc_s
 
 
 def _document(scores: Sequence[WindowScore]) -> Coherence:
@@ -166,7 +172,7 @@ def _document(scores: Sequence[WindowScore]) -> Coherence:
         np.array([getattr(score, name) for score in scores]) for name in ("acc_l", "acc_s", "nll_l", "nll_s")
     )
     ppl_l, ppl_s = float(np.exp(nll_l).mean()), float(np.exp(nll_s).mean())
-    diff = float(acc_l.mean() - acc_s.mean())
+    diff = gain(float(acc_l.mean()), float(acc_s.mean()))
     metrics = {"coherence_acc_l": float(acc_l.mean()), "coherence_acc_s": float(acc_s.mean()), "coherence_diff": diff}
     further = {
         "diff_ratio": diff / (metrics["coherence_acc_l"] + _EPSILON),

@@ -3,7 +3,9 @@
 For a pair (u, v) of encoded units, h = A [u; v; u - v; u * v], p(z | u, v) = softmax(W h) over latent senses,
 p(c | z) the softmax of a row of a table, and p(c | u, v) their product summed over z. The paper's encoder is RoBERTa,
 trained with the rest; ours is the shipped MiniLM as it is, on which A, W and the table are trained by
-`interp longtext train-discourse`. It is a stand-in for the paper's model, and English alone.
+`interp longtext train-discourse`. It is a stand-in for the paper's model, and English alone. Whether sentences are tied it
+tells better than by what: on held-out text, pairs with a connective from those without with an AUC of 0.80, but of pairs
+with one it names the right one for 27.5 %, where the commonest one alone is 26.9 % (`results` in the shipped manifest).
 
 A document is cut into sentences, those under 5 characters dropped, joined until a unit exceeds 256 characters. The paper
 does not say how the pairs' probabilities become one figure: ours is the mean of 1 - p(no connective), 0 where either unit
@@ -102,7 +104,12 @@ class DiscourseScorer:
         tied = 1 - self.model(vectors[:-1], vectors[1:])[:, -1].exp()  # no connective is the last
         scores = tied * (spoken[:-1] & spoken[1:])
         boundaries = [Boundary(start, score) for (start, _), score in zip(spans[1:], scores.tolist(), strict=True)]
-        return Discourse(float(scores.mean()), boundaries)
+        return Discourse(cohesion(scores), boundaries)
+
+
+def cohesion(scores: Float[Tensor, " boundary"]) -> float:
+    """Cohesion_DMR of a document from the scores of its boundaries: their mean."""
+    return float(scores.mean())
 
 
 def _has_words(unit: str) -> bool:

@@ -7,7 +7,7 @@
 DMR alternates between the senses and the table (EM, arXiv 2306.10658); here all parameters descend together on the
 likelihood itself, log sum_z p(z | u, v) p(c | z), which is what EM climbs. There are as many senses as connectives, as in
 DMR, and each begins with a connective of its own: a table without such a preference stays where it is, as all senses are
-alike to it. On the installed documentation a plain softmax over the connectives tells pairs apart equally well.
+alike to it.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ MetricSet = Literal["statistical", "all"]
 Ratio = Literal["plain", "moving"]
 MOST_TOKENS_A_CHARACTER = 1.0
 """A tokenizer that spends more on Chinese reads bytes, and its model is asked nothing about it (SmolLM2's spends 1.75)."""
+_CHINESE = "语言模型读完一句话，再预测下一个词；它见过的汉字越多，一个汉字需要的符号就越少。"
+"""What a tokenizer is tried on: how much of a document is Chinese must not decide."""
 _COHERENCE = tuple(COHERENCE)
 
 
@@ -160,9 +162,9 @@ class Scorer:
         draft = _Draft(dict(found.values), found.evidence)
         tokens = self._tokens(text)
         draft.tokens = len(tokens)
-        if language == "zh" and len(tokens) > MOST_TOKENS_A_CHARACTER * len(text):
-            spent = len(tokens) / len(text)
-            reason = f"{self.options.model} spends {spent:.2f} tokens a character on it: it knows no Chinese"
+        if language == "zh" and self._spent_on_chinese > MOST_TOKENS_A_CHARACTER:
+            spent = f"{self._spent_on_chinese:.2f} tokens a character of Chinese"
+            reason = f"{self.options.model} spends {spent}: it knows none"
             draft.leave_out((*_COHERENCE, "complexity_ttr"), reason)
         else:
             ratio = type_token_ratio if self.options.ratio == "plain" else moving_type_token_ratio
@@ -197,6 +199,10 @@ class Scorer:
     @functools.cached_property
     def _tokens(self) -> DocumentTokens:
         return DocumentTokens(load_tokenizer(self.options.model))
+
+    @functools.cached_property
+    def _spent_on_chinese(self) -> float:
+        return len(self._tokens(_CHINESE)) / len(_CHINESE)
 
     @functools.cached_property
     def _coherence_model(self) -> CoherenceModel:

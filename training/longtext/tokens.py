@@ -19,7 +19,6 @@ from jaxtyping import Bool, Int, Int32
 from numba import njit
 
 from interp.models.gguf import converted
-from interp.models.load import load_causal
 from interp.models.registry import ALIASES, SHIPPED, shipped_path
 from interp.runs.errors import UserError
 from training.longtext.characters import LETTER, NUMBER, SPACE, codes_of, flags
@@ -35,19 +34,36 @@ _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
 def load_tokenizer(name: str) -> Tokenizer:
-    """The tokenizer of a language model, for which a folder or a shipped name needs neither the model nor transformers.
+    """The tokenizer of a language model, without the model; a folder or a shipped name does not need transformers either.
 
-    Raises UserError if there is none, or it has no `tokenizer.json`.
+    Raises UserError if there is none, or a folder has no `tokenizer.json`.
     """
     from tokenizers import Tokenizer
 
     shipped = ALIASES.get(name, name)
     folder = converted(shipped_path(shipped)) if shipped in SHIPPED else Path(name)
     if (folder / "tokenizer.json").exists():
-        return Tokenizer.from_file(str(folder / "tokenizer.json"))
+        return whole(Tokenizer.from_file(str(folder / "tokenizer.json")))
     if folder.is_dir():
         raise UserError(f"{folder} has no tokenizer.json; accepted is a model's folder with one")
-    return load_causal(name, device="cpu").tokenizer.backend_tokenizer
+    return whole(_of_hub(name))
+
+
+def _of_hub(name: str) -> Tokenizer:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(name).backend_tokenizer
+    except (OSError, ValueError, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or ["nothing is said"])[0]
+        raise UserError(f"'{name}' has no tokenizer that can be loaded: {reason}") from None
+
+
+def whole(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer, so that it neither truncates nor pads, whatever was stored with it."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 class DocumentTokens:

@@ -37,6 +37,11 @@ def test_statistical() -> None:
     assert set(chinese.missing) == {*MODELS, "complexity_ttr"} and "tokens a character" in chinese.missing["complexity_ttr"]
 
 
+def test_a_model_without_chinese_is_not_asked_about_texts_with_little_of_it() -> None:
+    found = Scorer().score([CHINESE + " SmolLM2 reads documentation in English." * 40], ["zh"])[0]
+    assert complete(found) and "tokens a character" in found.missing["complexity_ttr"]
+
+
 def test_options_change_what_they_name() -> None:
     text = prose(30_000)
     plain, other = (

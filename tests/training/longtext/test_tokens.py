@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from interp.runs.errors import UserError
+from training.longtext.coherence import CoherenceModel, Windows
 from training.longtext.tokens import DocumentTokens, load_tokenizer
 
 SNIPPETS = [
@@ -86,5 +91,29 @@ def test_another_tokenizer_is_asked_for_the_whole_text(tmp_path: Path) -> None:
 def test_folders_and_names_without_a_tokenizer(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no tokenizer\.json"):
         load_tokenizer(str(tmp_path))
-    with pytest.raises(UserError, match="no language model"):
+    with pytest.raises(UserError, match="has no tokenizer that can be loaded"):
         load_tokenizer("absent")
+
+
+def test_stored_truncation_and_padding_are_not_obeyed(backend: Tokenizer, tmp_path: Path) -> None:
+    text = "one two three four five six seven eight " * 20
+    held = Tokenizer.from_str(backend.to_str())
+    held.enable_truncation(max_length=8)
+    held.enable_padding(length=900)
+    held.save(str(tmp_path / "tokenizer.json"))
+    expected = backend.encode(text, add_special_tokens=False).ids
+    assert DocumentTokens(load_tokenizer(str(tmp_path)))(text).tolist() == expected
+    fast = PreTrainedTokenizerFast(tokenizer_object=held)
+    windows = CoherenceModel(SimpleNamespace(forward=lambda: None, device=torch.device("cpu")), fast).cut(
+        text, Windows(16, 8, 4, None)
+    )
+    assert torch.cat([window.tokens for window in windows]).tolist() == expected[: len(expected) // 16 * 16]
+
+
+def test_a_hub_name_needs_no_model(backend: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = PreTrainedTokenizerFast(tokenizer_object=backend)
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda name: found)
+    assert load_tokenizer("someone/model").encode("a b").ids == backend.encode("a b").ids
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="'someone/model' has no tokenizer that can be loaded"):
+        load_tokenizer("someone/model")
