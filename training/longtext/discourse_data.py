@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from training.longtext.sentences import paragraphs, sentences
 
 NONE = "[no_conn]"
 """The class of pairs without a connective."""
+
+
+Item = TypeVar("Item")
 
 
 class Pair(NamedTuple):
@@ -87,31 +90,39 @@ def _prose(sentence: str, options: PairOptions) -> bool:
 def collect(documents: Iterable[Document], options: PairOptions, *, seed: int) -> list[Pair]:
     """Balanced pairs of the documents: at most `most` a connective, and as many without one as with one."""
     tied: dict[str, list[Pair]] = defaultdict(list)
-    untied: list[Pair] = []
+    untied: dict[Pair, str] = {}
     taken: Counter[tuple[str, str]] = Counter()
     for document in documents:
         for pair in dict.fromkeys(neighbours(document, options)):
             if pair.connective == NONE:
-                untied.append(pair)
+                untied.setdefault(pair, document.name)
             elif taken[document.source, pair.connective] < options.most_of_source:
                 taken[document.source, pair.connective] += 1
                 tied[pair.connective].append(pair)
     rng = np.random.default_rng(seed)
     kept = [pair for name in sorted(tied) for pair in _some(sorted(set(tied[name])), options.most, rng)]
-    return kept + _without(sorted(set(untied)), len(kept), options.unrelated, rng)
+    return kept + _without(sorted(untied.items()), len(kept), options.unrelated, rng)
 
 
-def _some(pairs: Sequence[Pair], count: int, rng: np.random.Generator) -> list[Pair]:
+def _some(pairs: Sequence[Item], count: int, rng: np.random.Generator) -> list[Item]:
     return [pairs[number] for number in rng.permutation(len(pairs))[:count]]
 
 
-def _without(untied: Sequence[Pair], count: int, unrelated: float, rng: np.random.Generator) -> list[Pair]:
-    """Pairs without a connective: neighbours, and for a share of them a second sentence from anywhere."""
+def _without(untied: Sequence[tuple[Pair, str]], count: int, unrelated: float, rng: np.random.Generator) -> list[Pair]:
+    """Pairs without a connective: neighbours, and for a share of them a second sentence of any other document."""
     chosen = _some(untied, count, rng)
-    apart = round(unrelated * len(chosen))
-    seconds = [untied[other].second for other in rng.integers(len(untied), size=apart)]
-    crossed = [pair._replace(second=second, neighbours=False) for pair, second in zip(chosen, seconds, strict=False)]
-    return crossed + chosen[apart:]
+    documents = {name for _, name in untied}
+    apart = round(unrelated * len(chosen)) if len(documents) > 1 else 0
+    crossed = [pair._replace(second=_elsewhere(untied, name, rng), neighbours=False) for pair, name in chosen[:apart]]
+    return crossed + [pair for pair, _ in chosen[apart:]]
+
+
+def _elsewhere(untied: Sequence[tuple[Pair, str]], name: str, rng: np.random.Generator) -> str:
+    """A second sentence of a document that is not the named one; there must be another."""
+    while True:
+        pair, other = untied[int(rng.integers(len(untied)))]
+        if other != name:
+            return pair.second
 
 
 def frequent(connectives: Iterable[str], fewest: int) -> tuple[str, ...]:

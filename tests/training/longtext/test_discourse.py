@@ -103,6 +103,17 @@ def test_collected_pairs_are_balanced_and_capped() -> None:
     assert frequent(names, 30) == ("however", "therefore", NONE) and frequent(names, 31) == (NONE,)
 
 
+def test_unrelated_sentences_are_of_two_documents() -> None:
+    made = []
+    for name in ("left", "right"):
+        said = " ".join(f"The {name} river was crossed by people on day {number}." for number in range(60))
+        tied = " ".join(f"However, the {name} bridge was closed to them in year {number}." for number in range(60))
+        made.append(Document(name, name, f"{said} {tied}"))
+    apart = [pair for pair in collect(made, PairOptions(), seed=0) if not pair.neighbours]
+    assert len(apart) > 20
+    assert all(("left" in pair.first) != ("left" in pair.second) for pair in apart)
+
+
 def test_figures_of_a_known_prediction() -> None:
     probabilities = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.4, 0.4, 0.2]])
     found = figures(probabilities.log(), torch.tensor([0, 1, 2, 2]), np.array([True, True, True, False]))

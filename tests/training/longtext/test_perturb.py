@@ -45,6 +45,10 @@ def test_listed_words_go_at_the_rate(kind: str, language: str, text: str) -> Non
     assert 0.3 * before < half < 0.7 * before
 
 
+def test_a_connective_that_is_wrapped_goes_too() -> None:
+    assert perturb("It rained. As a\n  result it was wet.", "connectives", 1) == "It rained.  it was wet."
+
+
 def test_a_collapsed_vocabulary_has_the_common_words_only() -> None:
     text = " ".join(
         ["river", "stone", "cloud"] * 90 + ["".join(chr(97 + (n // 26**k) % 26) for k in range(5)) for n in range(400)]
