@@ -55,8 +55,8 @@ def score(
     thresholds: Annotated[
         str, typer.Option(help="constructed, published_shares, a file of `interp longtext fit`, or none: no types.")
     ] = "constructed",
-    long_only: Annotated[bool, typer.Option("--long-only", help="Leave out documents below --min-bytes.")] = False,
-    min_bytes: Annotated[int, typer.Option(min=1, help="With --long-only; 32,768 is the paper's.")] = 32_768,
+    min_bytes: Annotated[int, typer.Option(min=0, help="Leave out documents below so many bytes.")] = 0,
+    long_only: Annotated[bool, typer.Option("--long-only", help="The paper's filter: --min-bytes 32768.")] = False,
     text_column: Annotated[str, typer.Option(help="Column with the text.")] = "text",
     id_column: Annotated[str, typer.Option(help="Column with the identifiers; without one a place is its own.")] = "id",
     domain_column: Annotated[
@@ -70,12 +70,13 @@ def score(
     """Score documents by up to eight metrics, and give each a type: holistic, aggregated or chaotic."""
     from training.longtext.folder import LongTextRun
     from training.longtext.metrics import ScorerOptions
-    from training.longtext.score import Scoring
+    from training.longtext.score import LONG_BYTES, Scoring
     from training.longtext.score import score as run_score
 
     scorer = ScorerOptions(metrics=metrics, model=model, windows=windows, device=device)  # type: ignore[arg-type]
     columns = {"text_column": text_column, "id_column": id_column, "domain_column": domain_column}
-    settings = Scoring(scorer, language, least_bytes=min_bytes if long_only else 0, **columns)  # type: ignore[arg-type]
+    least = max(min_bytes, LONG_BYTES) if long_only else min_bytes
+    settings = Scoring(scorer, language, least_bytes=least, **columns)  # type: ignore[arg-type]
     where: dict[str, Any] = {"thresholds": thresholds, "engine": engine, "workers": workers}
     with _folder(out) as folder:
         found = run_score(source, folder, settings, **where)
@@ -154,7 +155,7 @@ def mix(
         list[str] | None, typer.Option(help="Further factor of a language, such as zh=3; may be given twice.")
     ] = None,
     draws: Annotated[int | None, typer.Option(help="Budget in documents; one pass without it.")] = None,
-    tokens: Annotated[int | None, typer.Option(help="Budget in tokens, at four characters a token.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Budget in tokens of the scorer's model.")] = None,
     order: Annotated[str, typer.Option(help="Types drawn in turns (round_robin) or independently (iid).")] = "round_robin",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     schedule: Annotated[Path | None, typer.Option(help="Write the schedule to this YAML file.")] = None,
@@ -221,9 +222,15 @@ def construct(
     as_json: AsJson = False,
 ) -> None:
     """Write documents whose type is known by construction, to fit thresholds to or to judge them by."""
-    from training.longtext.truth import Source, installed_sources, read_sources, write_truth
+    from training.longtext.language import Language
+    from training.longtext.truth import Side, Source, installed_sources, read_sources, write_truth
     from training.longtext.truth import construct as made
+    from training.sampling.corpus_run import check_known
 
+    if side is not None:
+        check_known("side", side, Side)
+    if language is not None:
+        check_known("language", language, Language)
     named = [Source.of(one) for one in source or ()] + (read_sources(sources) if sources else [])
     named = [one for one in named + (installed_sources() if installed else []) if language in (None, one.language)]
     found = made(named, documents=documents, size=size, seed=seed)

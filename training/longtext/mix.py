@@ -14,7 +14,7 @@ import pandas as pd
 
 from interp.runs.errors import UserError
 from training.longtext.folder import GROUPS, LongTextRun
-from training.longtext.types import TYPES
+from training.sampling.lengths import TokenCount
 from training.sampling.schedule import Schedule
 from training.sampling.strategies import Budget, Order, Strategy
 
@@ -39,7 +39,7 @@ class Recipe:
 def mixture(
     run: LongTextRun, recipe: Recipe, *, budget: Budget | None = None, order: Order = "round_robin", seed: int = 0
 ) -> Schedule:
-    """The schedule of a recipe over a scored run; one pass without a budget.
+    """The schedule of a recipe over a scored run; one pass without a budget. One in tokens is by the run's own counts.
 
     Raises UserError for factors that are none, and where they leave nothing to draw.
     """
@@ -48,7 +48,16 @@ def mixture(
         raise UserError(f"{run.path} has no document with a type; score it with thresholds")
     strategy.weights(run.sizes)  # raises if all documents are of types with factor 0
     once = max(round(float(run.sizes @ np.array(recipe.factors))), 1)
-    return Schedule.of_run(run, strategy, budget or Budget(once), seed=seed)
+    return Schedule.of_run(run, strategy, budget or Budget(once), seed=seed, tokens=_token_count(run, recipe))
+
+
+def _token_count(run: LongTextRun, recipe: Recipe) -> TokenCount:
+    """Samplers count characters: as many for a token as the mixture has by the language model's tokenizer."""
+    group = run.assignments["cluster"].to_numpy()
+    scores, times = run.scores[group >= 0], np.array(recipe.factors)[group[group >= 0]]
+    if scores["tokens"].isna().any():
+        return TokenCount()
+    return TokenCount(characters=float((scores["characters"] * times).sum() / (scores["tokens"] * times).sum()))
 
 
 def composition(run: LongTextRun, schedule: Schedule) -> pd.DataFrame:
@@ -76,14 +85,3 @@ def composition(run: LongTextRun, schedule: Schedule) -> pd.DataFrame:
             "share_after": after / max(after.sum(), 1),
         }
     )
-
-
-def counts_by_type(run: LongTextRun) -> pd.DataFrame:
-    """Documents and tokens of each type by language and domain: the columns of the published table."""
-    kept = run.scores[run.scores["type"].notna()]
-    table = kept.pivot_table(index=["language", "domain"], columns="type", values="tokens", aggfunc=["size", "sum"])
-    wanted = pd.MultiIndex.from_product([["size", "sum"], TYPES])
-    table = table.reindex(columns=wanted, fill_value=0).fillna(0).astype("int64")
-    names = {"size": "documents", "sum": "tokens"}
-    table.columns = pd.Index([f"{names[what]}_{kind}" for what, kind in table.columns])
-    return table.reset_index()

@@ -24,14 +24,14 @@ DEMO = Path(__file__).parent / "demo"
 MOST_BYTES = 1_000_000
 """Of text, in UTF-8, that a shipped run may have."""
 _TABLES = ("documents", "scores", "evidence")
-_NOTICE = """The documents were changed: cut out of larger works, markup and line ends inside paragraphs taken out, some put
-together of unrelated paragraphs, some with their lines shuffled. Their authors are named by the licences beside this
-file; where each document is from, and by which command, is in its column `source` and in the manifest.
+_NOTICE = """What was changed: {changes}
+The documents' authors are named by the licences beside this file; where each document is from, and by which command, is in
+its column `source` and in the manifest.
 """
 
 
-def ship(run: Path, licences: Sequence[Path], folder: Path = DEMO) -> dict[str, Any]:
-    """Copy a finished run with the licences of its documents; return the manifest.
+def ship(run: Path, licences: Sequence[Path], changes: str, folder: Path = DEMO) -> dict[str, Any]:
+    """Copy a finished run with the licences of its documents; return the manifest. `changes` says what was done to them.
 
     Raises UserError, and leaves `folder` as it is, if the run is not finished, its text is larger than what a package
     should carry, or a licence is missing.
@@ -53,7 +53,7 @@ def ship(run: Path, licences: Sequence[Path], folder: Path = DEMO) -> dict[str, 
         (folder / inside).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / inside)
         hashes[str(inside)] = sha256(folder / inside)
-    write_text(folder / "licences" / "NOTICE", _NOTICE)
+    write_text(folder / "licences" / "NOTICE", _NOTICE.format(changes=changes))
     hashes["licences/NOTICE"] = sha256(folder / "licences" / "NOTICE")
     manifest = found.manifest
     shipped = {**origin(manifest), "status": "complete", "results": manifest["results"], "sha256": hashes}

@@ -89,8 +89,13 @@ class Source:
             )
         if not path.exists():
             raise UserError(f"there is no file or folder {path} for the source '{given}'")
-        found = [path] if path.is_file() else sorted(file for file in path.rglob("*") if is_document(file))
-        read = lines if make == "rows" else _chinese_blocks if language == "zh" else blocks
+        rows = make == "rows"
+        within = (one for one in path.rglob("*") if is_document(one) or (rows and one.suffix in _TABLES))
+        found = [path] if path.is_file() else sorted(within)
+        if not found:
+            tables = f", {', '.join(_TABLES)}" if rows else ""
+            raise UserError(f"{path} has no file for '{given}'; accepted are pages, texts and manual pages{tables}")
+        read = lines if rows else _chinese_blocks if language == "zh" else blocks
         return cls(make, language, "/".join(path.parts[-2:]), tuple((file.name, partial(read, file)) for file in found))  # type: ignore[arg-type]
 
 
@@ -142,13 +147,15 @@ def sides(sources: Iterable[Source]) -> dict[Side, list[Source]]:
 
 
 def write_truth(documents: Iterable[TruthDocument], out: Path) -> dict[str, int]:
-    """Write documents as JSON lines; count them by language, type, kind and side."""
+    """Write documents as JSON lines; count them by language, type, kind and side. Raises UserError if there are none."""
     written: list[str] = []
     counts: dict[str, int] = {}
     for document in documents:
         written.append(json.dumps(document._asdict(), ensure_ascii=False) + "\n")
         name = f"{document.language} {document.type} {document.kind} {document.side}"
         counts[name] = counts.get(name, 0) + 1
+    if not written:
+        raise UserError(f"{out} is not written, as the sources give no document of this size, language and side")
     write_text(out, "".join(written))
     return counts
 

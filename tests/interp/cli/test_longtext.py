@@ -38,6 +38,13 @@ def test_score_prints_what_the_contract_names(corpus: Path, capsys: pytest.Captu
     assert {one["language"] for one in found["documents"]} == {"en", "zh"}
 
 
+def test_documents_below_the_least_size_are_rejected(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, said in (["--min-bytes", "1200"], "1,200 or more"), (["--long-only"], "32,768 or more"):
+        found = asked(capsys, "score", str(corpus), *words)
+        assert any(said in one["reason"] for one in found["rejected"])
+        assert all(one["bytes"] >= 1200 for one in found["documents"])
+
+
 def test_from_scores_to_thresholds_to_a_mixture(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, thresholds = str(tmp_path / "run"), str(tmp_path / "thresholds.json")
     corpus.write_text("".join(json.dumps(one) + "\n" for one in entries(16)[:-1]))  # all English
@@ -72,6 +79,10 @@ def test_from_scores_to_thresholds_to_a_mixture(corpus: Path, tmp_path: Path, ca
         (["fit", "{folder}", "--out", "t.json", "--leave-out", "chaotic"], "--leave-out goes with --shares"),
         (["mix", "{folder}"], "is no run folder"),
         (["construct", "{folder}/o.jsonl", "--source", "poem:en:x"], "is no source"),
+        (["construct", "{folder}/o.jsonl", "--side", "foo"], "unknown side 'foo'; accepted are fit, test"),
+        (["construct", "{folder}/o.jsonl", "--language", "fr"], "unknown language 'fr'; accepted are en, zh"),
+        (["construct", "{folder}/o.jsonl", "--no-installed"], "is not written, as the sources give no document"),
+        (["construct", "{folder}/o.jsonl", "--no-installed", "--source", "prose:en:{folder}"], "has no file for"),
     ],
 )
 def test_mistakes_are_one_line(words: list[str], said: str, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:

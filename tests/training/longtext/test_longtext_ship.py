@@ -32,14 +32,15 @@ def test_a_run_is_copied_with_its_licences(tmp_path: Path) -> None:
     licence = tmp_path / "book" / "LICENSE"
     licence.parent.mkdir()
     licence.write_text("as you like")
-    ship(run.path, [licence], tmp_path / "demo")
+    ship(run.path, [licence], "cut short.", tmp_path / "demo")
     copied = LongTextRun.open(tmp_path / "demo")
     assert copied.scores.equals(run.scores) and copied.text("doc-3") == run.text("doc-3") and copied.thresholds is not None
     assert (tmp_path / "demo" / "licences" / "book-LICENSE").read_text() == "as you like"
+    assert (tmp_path / "demo" / "licences" / "NOTICE").read_text().startswith("What was changed: cut short.")
     for licences, told in (([], "no licence"), ([tmp_path / "none"], "is missing")):
         with pytest.raises(UserError, match=told):
-            ship(run.path, licences, tmp_path / "demo")
+            ship(run.path, licences, "cut short.", tmp_path / "demo")
     write_json(run.path / "manifest.json", run.manifest | {"status": "running"})
     with pytest.raises(UserError, match="not finished"):
-        ship(run.path, [licence], tmp_path / "demo")
+        ship(run.path, [licence], "cut short.", tmp_path / "demo")
     assert LongTextRun.open(tmp_path / "demo").text("doc-3")

@@ -17,12 +17,13 @@ from training.longtext.explain import explain
 from training.longtext.fit import fit_labels
 from training.longtext.folder import GROUPS, SCORES, LongTextRun
 from training.longtext.metrics import METRICS, Scorer, ScorerOptions
-from training.longtext.mix import Recipe, composition, counts_by_type, mixture
+from training.longtext.mix import Recipe, composition, mixture
 from training.longtext.score import Scoring, refusal, score
 from training.longtext.statistical import Paragraphs
 from training.longtext.thresholds import Reference, Thresholds
 from training.sampling.draws import draw
 from training.sampling.schedule import Schedule
+from training.sampling.strategies import Budget
 
 PROSE = (
     "She said that he knew it, and therefore they went to her house because it was theirs. However, nobody saw him there. "
@@ -215,8 +216,14 @@ def test_one_pass_of_the_recipe(run: LongTextRun, tmp_path: Path) -> None:
     assert table["share_before"].sum() == pytest.approx(1) and table["share_after"].sum() == pytest.approx(1)
     assert table.loc[("en", "aggregated"), "passes"] == 2 and table.loc[("en", "chaotic"), "share_after"] == 0
     assert list(table.index) == list(GROUPS)
-    counted = counts_by_type(run).set_index(["language", "domain"])
-    assert counted.loc[("en", "web"), "documents_chaotic"] == 4 and counted["tokens_holistic"].gt(0).any()
+
+
+def test_a_budget_in_tokens_is_of_the_tokens_that_were_counted(run: LongTextRun) -> None:
+    chosen = run.scores[run.scores["type"].isin(["holistic", "aggregated"])]
+    budget = Budget(int(20 * chosen["tokens"].sum()), "tokens")
+    drawn = draw(run, mixture(run, Recipe(), budget=budget))
+    held = float((drawn.documents * run.scores["tokens"].fillna(0)).sum())
+    assert held == pytest.approx(budget.amount, rel=0.1)
 
 
 def test_a_recipe_that_leaves_nothing_is_refused(run: LongTextRun) -> None:

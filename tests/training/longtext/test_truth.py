@@ -135,6 +135,11 @@ def test_they_are_written_as_json_lines(sources: list[Source], tmp_path: Path) -
     assert counts["en holistic prose fit"] == 2 and {"id", "text", "type", "source", "side"} <= lines[0].keys()
 
 
+def test_a_folder_of_tables_is_a_source_of_rows(sources: list[Source], tmp_path: Path) -> None:
+    found = Source.of(f"rows:en:{tmp_path}")
+    assert {name for name, _ in found.files} >= {f"rows{book}.csv" for book in range(4)}
+
+
 def test_blocks_of_pages_manuals_and_texts(tmp_path: Path) -> None:
     page = (
         "<head><title>no</title></head><body><h1>A</h1><p>one\n <b>two</b> &amp; three<script>x</script><li>four</li>五\n六"
