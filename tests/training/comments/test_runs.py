@@ -190,6 +190,6 @@ def test_add_writes_a_file_or_says_why_not(tmp_path: Path, capsys: pytest.Captur
     code, out, err = call(capsys, *words, *loose, "--out", str(tmp_path / "b.py"))
     accepted = "not accepted" not in err
     assert code == 0 and (tmp_path / "b.py").exists() == accepted
-    assert all(line.startswith(("+", "-", "@", " ")) for line in out.splitlines())
+    assert all(line.startswith(("+", "-", "@", " ")) for line in out.splitlines() if line)
     code, _, err = call(capsys, "comments", "strip", str(file), "--out", str(tmp_path))
     assert code == 2 and f"{tmp_path} is a folder" in err and err.count("\n") == 1
