@@ -173,7 +173,7 @@ def score(
 
     Raises UserError for a corpus that is none, an unknown setting, or thresholds of another model.
     """
-    began = time.monotonic()
+    began, device = time.monotonic(), _device(settings)
     check_known("language", settings.language, Spoken)
     check_known("set of metrics", settings.scorer.metrics, MetricSet)
     check_known("engine", engine, Engine)
@@ -185,7 +185,7 @@ def score(
         if run.primary:
             _retype(out, chosen)
     shards = [Shard(path, out / "scores" / path.name, pq.read_metadata(path).num_rows) for path in documents.paths]
-    where: dict[str, Any] = {"engine": engine, "workers": workers, "device": _device(settings)}
+    where: dict[str, Any] = {"engine": engine, "workers": workers, "device": device}
     if run.primary:
         _tell(settings, pending(shards), processes(len(pending(shards)), **where))
     map_shards(ScoreStage(settings, chosen), shards, label="score", **where)
@@ -217,8 +217,9 @@ def _tell(settings: Scoring, shards: Sequence[Shard], workers: int) -> None:
 
 
 def _device(settings: Scoring) -> str:
-    """Where the stage computes; words are counted on the CPU."""
-    return str(resolve(settings.scorer.device)) if settings.scorer.metrics == "all" else "cpu"
+    """Where the stage computes; words are counted on the CPU. Joins the ranks, which must be before a run is opened."""
+    device = str(resolve(settings.scorer.device))
+    return device if settings.scorer.metrics == "all" else "cpu"
 
 
 def _flat(settings: Scoring) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +133,16 @@ def test_a_pool_of_processes_finds_the_same(
     monkeypatch.setattr(module, "PART_ROWS", {"statistical": 9, "all": 9})
     score(str(corpus), tmp_path / "run", Scoring(), thresholds=str(thresholds), engine="process", workers=2)
     assert LongTextRun.open(tmp_path / "run").scores.equals(run.scores)
+
+
+@pytest.mark.slow
+def test_two_ranks_find_the_same(corpus: Path, thresholds: Path, run: LongTextRun, tmp_path: Path) -> None:
+    ranks = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "interp.cli"]
+    asked = ["longtext", "score", str(corpus), "--out", str(tmp_path / "run"), "--thresholds", str(thresholds)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*ranks, *asked], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pd.testing.assert_frame_equal(LongTextRun.open(tmp_path / "run").scores, run.scores)
 
 
 def test_other_thresholds_change_types_and_score_nothing(
