@@ -175,6 +175,19 @@ def finished_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
+def read_finished(path: Path, job: str) -> dict[str, Any]:
+    """Manifest of the finished run at `path` of the verb `interp <job>`, whose config names its `job`.
+
+    Raises UserError if there is no run, it is another job's, or it has not finished.
+    """
+    manifest = read_manifest(path)
+    if manifest.get("config", {}).get("job") != job:
+        raise UserError(f"{path} holds a run of another kind; accepted are folders that `interp {job}` made")
+    if manifest.get("status") != "complete":
+        raise UserError(f"{path} is not finished; the same `interp {job}` again completes it")
+    return manifest
+
+
 def origin(manifest: dict[str, Any]) -> dict[str, Any]:
     """The part of a run's manifest that says how its results came about, to lie beside them wherever they go."""
     return {key: manifest[key] for key in _ORIGIN if key in manifest}

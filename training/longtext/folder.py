@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from interp.runs.errors import UserError
-from interp.runs.folder import read_manifest
+from interp.runs.folder import read_finished
 from interp.runs.parts import Parts
 from training.longtext.metrics import METRICS
 from training.longtext.thresholds import TYPED_NUMBERS, TYPED_WORDS, Thresholds
@@ -71,12 +71,7 @@ class LongTextRun:
     @classmethod
     def open(cls, path: Path) -> Self:
         """The run at `path`. Raises UserError if there is none, it is another job's, or it has not finished."""
-        manifest = read_manifest(path)
-        if manifest.get("config", {}).get("job") != JOB:
-            raise UserError(f"{path} holds a run of another kind; accepted are folders that `interp longtext score` made")
-        if manifest.get("status") != "complete":
-            raise UserError(f"{path} is not finished; the same `interp longtext score` again completes it")
-        return cls(path, manifest)
+        return cls(path, read_finished(path, JOB))
 
     def __len__(self) -> int:
         return len(self._documents)

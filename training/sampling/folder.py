@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.runs.errors import UserError
-from interp.runs.folder import read_manifest
+from interp.runs.folder import read_finished
 from interp.runs.parts import Parts
 
 if TYPE_CHECKING:
@@ -77,12 +77,7 @@ class SamplingRun:
     @classmethod
     def open(cls, path: Path) -> Self:
         """The run at `path`. Raises UserError if there is none, it is another job's, or it has not finished."""
-        manifest = read_manifest(path)
-        if manifest.get("config", {}).get("job") != JOB:
-            raise UserError(f"{path} holds a run of another kind; accepted are folders that `interp sample prepare` made")
-        if manifest.get("status") != "complete":
-            raise UserError(f"{path} is not finished; the same `interp sample prepare` again completes it")
-        return cls(path, manifest)
+        return cls(path, read_finished(path, JOB))
 
     def __len__(self) -> int:
         return len(self._documents)
