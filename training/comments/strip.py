@@ -67,7 +67,7 @@ def _edit(source: Source, found: Layout, run: Sequence[Comment]) -> _Edit:
     first, last = bisect_right(starts, start) - 1, bisect_right(starts, end) - 1
     line_end = starts[last] + len(found.lines[last])
     before, behind = text[starts[first] : start], text[end:line_end]
-    continued = first > 0 and found.lines[first - 1].rstrip("\r\n").endswith("\\")
+    continued = first > 0 and _continues(found, first - 1)
     if not before.strip() and not behind.strip() and not continued:
         return _Edit(starts[first], line_end, "")
     if not behind.strip():
@@ -78,3 +78,10 @@ def _edit(source: Source, found: Layout, run: Sequence[Comment]) -> _Edit:
         return _Edit(start, end, "\n")
     touching = bool(before) and not before[-1].isspace() and not behind[0].isspace()
     return _Edit(start, end, " " if touching else "")
+
+
+def _continues(found: Layout, number: int) -> bool:
+    """Whether a line ends in a backslash of the code, so that the line below belongs to it."""
+    line = found.lines[number].rstrip("\r\n")
+    last = found.starts()[number] + len(line) - 1
+    return line.endswith("\\") and not any(one.start <= last < one.end for one in found.comments)

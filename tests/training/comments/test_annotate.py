@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.training.comments import nasty
@@ -74,6 +74,7 @@ EVIL = [
     ),
     lines=st.lists(st.one_of(st.sampled_from(EVIL), st.sampled_from(list(GOOD.values())), st.text(max_size=12)), min_size=1),
 )
+@example(("int a;\nint b; // yes", "Java"), ["x = 1", "// a backslash continues no Java line \\"])
 def test_whatever_is_proposed_the_code_stays(file: tuple[str, str], lines: list[str]) -> None:
     assume("return / 2" not in file[0])  # which Pygments misreads, so that strip refuses
     given = source(*file)
