@@ -9,7 +9,7 @@ import streamlit as st
 from apps.longtext_panels.view import View, key_of, metric_range, set_metric_range
 from apps.shell.charts import chart
 from apps.shell.page import note
-from interp.figures.longtext import metric_distribution
+from interp.figures.longtext import metric_distribution, rank_correlations
 from training.longtext.metrics import METRICS
 
 _METRIC, _CELL = "metric", "correlations"
@@ -63,15 +63,9 @@ def show(view: View, metric: str | None) -> None:
     )
 
 
-def correlation_table(view: View) -> pd.DataFrame:
-    """Spearman's correlations between the metrics, in the order of `METRICS`; metrics that do not vary are left out."""
-    present = [name for name in METRICS if view.documents[name].nunique() > 1]
-    return view.documents[present].corr("spearman").round(2)
-
-
 def show_correlations(view: View) -> None:
     """Draw the table; a click on a cell shows that row's metric."""
-    found = correlation_table(view)
+    found = rank_correlations(view.documents, METRICS)
     if found.empty:
         return
     st.dataframe(

@@ -159,7 +159,8 @@ def _difference(path: Path, before: str, after: str) -> str:
 
     from training.comments.source import lines_of
 
-    lines = unified_diff(lines_of(before), lines_of(after), f"a/{path}", f"b/{path}")
+    name = path.as_posix().lstrip("/")
+    lines = unified_diff(lines_of(before), lines_of(after), f"a/{name}", f"b/{name}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines).rstrip("\n")
 
 

@@ -222,10 +222,10 @@ def construct(
     as_json: AsJson = False,
 ) -> None:
     """Write documents whose type is known by construction, to fit thresholds to or to judge them by."""
+    from interp.runs.errors import check_known
     from training.longtext.language import Language
     from training.longtext.truth import Side, Source, installed_sources, read_sources, write_truth
     from training.longtext.truth import construct as made
-    from training.sampling.corpus_run import check_known
 
     if side is not None:
         check_known("side", side, Side)

@@ -124,10 +124,16 @@ def _box(values: np.ndarray, name: str, tint: str) -> go.Box:
     )  # fmt: skip
 
 
-def correlations(frame: pd.DataFrame, metrics: Sequence[str], *, title: str = "") -> go.Figure:
-    """Spearman's rank correlations between the metrics that documents have."""
+def rank_correlations(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Spearman's correlations between the metrics that documents have; metrics that do not vary are left out."""
     known = [name for name in metrics if require(frame, name)[name].nunique() > 1]
-    found = frame[known].corr("spearman").round(2)
+    return frame[known].corr("spearman").round(2)
+
+
+def correlations(frame: pd.DataFrame, metrics: Sequence[str], *, title: str = "") -> go.Figure:
+    """Rank correlations between the metrics that documents have."""
+    found = rank_correlations(frame, metrics)
+    known = list(found)
     heat = go.Heatmap(
         z=found, x=known, y=known, zmin=-1, zmax=1, colorscale=DIVERGING, texttemplate="%{z:.2f}", colorbar_thickness=10
     )

@@ -30,6 +30,7 @@ from interp.runs.errors import UserError
 from interp.runs.estimate import tell
 from interp.runs.folder import Run, read_manifest
 from interp.runs.loop import fit
+from interp.runs.refusable import refusable
 from training.comments.annotate import AnnotationRules
 from training.comments.augmentation_pieces import PieceOptions, pieces
 from training.comments.augmentation_scores import HeldOut, Scores, held_out, summary
@@ -37,7 +38,6 @@ from training.comments.code_loss import code_nats
 from training.comments.job import Annotation, annotate_folder, read_results
 from training.comments.reading import Reading, ReadingJob
 from training.comments.writer import WriterOptions
-from training.sampling.corpus_run import refusable
 
 JOB = "augmentation"
 Arm = Literal["plain", "augmented"]

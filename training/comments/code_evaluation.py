@@ -18,9 +18,9 @@ import torch
 from interp.runs.errors import UserError
 from interp.runs.parts import Parts, part_path, write_part
 from interp.runs.progress import Progress
+from interp.runs.refusable import refusable
 from training.comments.pass_at_k import PassRate, pass_rates
 from training.comments.problems import Problem, read_problems
-from training.sampling.corpus_run import refusable
 from training.sandbox.limits import Limits
 from training.sandbox.verdict import judge
 

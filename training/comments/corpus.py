@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 from interp.runs.engines import Engine, Shard, map_shards
 from interp.runs.errors import UserError
 from interp.runs.parts import Parts, part_path, write_part
+from interp.runs.refusable import refusable
 from training.comments.density import Count, file_count
 from training.comments.languages import LANGUAGES, language_of
 from training.comments.source import Unreadable
-from training.sampling.corpus_run import refusable
 
 if TYPE_CHECKING:
     import pandas as pd

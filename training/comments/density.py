@@ -82,7 +82,7 @@ def _cells(text: str) -> Iterator[str]:
     """Python cells of a notebook. Raises Unreadable for JSON that is no notebook, or one of another language."""
     try:
         book = json.loads(text)
-        kernel = book.get("metadata", {}).get("kernelspec", {}).get("language") or "python"
+        kernel = str(book.get("metadata", {}).get("kernelspec", {}).get("language") or "python")
         cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
         sources = ["".join(cell["source"]) for cell in cells]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -32,10 +32,10 @@ from interp.runs.atomic import sha256
 from interp.runs.device import autocast, resolve
 from interp.runs.errors import UserError
 from interp.runs.loop import Job, fit
+from interp.runs.refusable import refusable
 from interp.runs.schedule import Schedule
 from training.comments.prompts import end_token, prompt
 from training.comments.source import lines_of
-from training.sampling.corpus_run import refusable
 
 _HELD_OUT = 32
 """Records that the loss is measured on, at most."""

@@ -27,12 +27,12 @@ from interp.runs.engines import Engine, Shard, map_shards, pending, processes
 from interp.runs.errors import UserError
 from interp.runs.estimate import tell
 from interp.runs.parts import Parts, part_path, write_part
+from interp.runs.refusable import refusable
 from training.comments.annotate import Annotated, AnnotationRules, Place, annotate
 from training.comments.corpus import source_files
 from training.comments.languages import WRITTEN, Language, language_of
 from training.comments.source import LARGEST, Source, Unreadable, read_source
 from training.comments.writer import CausalWriter, WriterOptions
-from training.sampling.corpus_run import refusable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -95,23 +95,33 @@ def prepare_text(settings: DecoderTraining, out: Path) -> tuple[PreTrainedTokeni
 
     file = out / "text.safetensors"
     if not file.exists():
-        _make_text(settings, out, file)
-    with safe_open(file, framework="pt") as stored:
-        texts = {split: stored.get_tensor(split) for split in stored.keys()}  # noqa: SIM118 - not a dict
-    return PreTrainedTokenizerFast.from_pretrained(out / "tokenizer", local_files_only=True), texts
+        tokenizer = _tokenizer(settings)
+        tokenizer.save_pretrained(out / "tokenizer")
+        splits: dict[Split, int] = {"train": settings.text_tokens, "held-out": _HELD_OUT * settings.context}
+        write_packed(file, settings.text, tokenizer, splits, shortest=settings.context)
+    return PreTrainedTokenizerFast.from_pretrained(out / "tokenizer", local_files_only=True), read_packed(file)
 
 
-def _make_text(settings: DecoderTraining, out: Path, file: Path) -> None:
-    tokenizer = _tokenizer(settings)
-    tokenizer.save_pretrained(out / "tokenizer")
-    splits: dict[Split, int] = {"train": settings.text_tokens, "held-out": _HELD_OUT * settings.context}
+def write_packed(
+    file: Path, text: str, tokenizer: PreTrainedTokenizerFast, splits: dict[Split, int], *, shortest: int
+) -> None:
+    """Write the first tokens of each split of a corpus, as many as asked for.
+
+    Raises UserError for a split with fewer than `shortest`.
+    """
     texts = {
-        split: packed((document.text for document in corpus(settings.text, split)), tokenizer, count)
+        split: packed((document.text for document in corpus(text, split)), tokenizer, count)
         for split, count in splits.items()
     }
-    if min(map(len, texts.values())) < settings.context:
-        raise UserError(f"'{settings.text}' is too short: each split needs at least {settings.context} tokens")
-    write_tensors(file, {split: text.to(torch.int32) for split, text in texts.items()})
+    if min(map(len, texts.values())) < shortest:
+        raise UserError(f"'{text}' is too short: each split needs at least {shortest} tokens")
+    write_tensors(file, {split: tokens.to(torch.int32) for split, tokens in texts.items()})
+
+
+def read_packed(file: Path) -> dict[str, Int[Tensor, " token"]]:
+    """The splits that `write_packed` wrote."""
+    with safe_open(file, framework="pt") as stored:
+        return {split: stored.get_tensor(split) for split in stored.keys()}  # noqa: SIM118 - not a dict
 
 
 def _tokenizer(settings: DecoderTraining) -> PreTrainedTokenizerFast:

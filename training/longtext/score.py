@@ -27,15 +27,15 @@ from accelerate import PartialState
 from interp.corpora.store import store
 from interp.runs.device import resolve
 from interp.runs.engines import Engine, Shard, map_shards, pending, processes
-from interp.runs.errors import UserError
+from interp.runs.errors import UserError, check_known
 from interp.runs.parts import Parts, write_part
 from interp.runs.progress import duration
+from interp.runs.refusable import refusable
 from training.longtext.discourse import shipped_weights
 from training.longtext.folder import EVIDENCE, JOB, SCORES
 from training.longtext.language import detect
 from training.longtext.metrics import METRICS, Language, MetricSet, Scored, Scorer, ScorerOptions
 from training.longtext.thresholds import EVERY, NONE, TYPED_NUMBERS, TYPED_WORDS, Thresholds
-from training.sampling.corpus_run import check_known, refusable
 
 LONG_BYTES = 32_768
 """Bytes of UTF-8 from which the paper takes a document for long."""

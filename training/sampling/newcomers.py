@@ -18,9 +18,10 @@ from accelerate import PartialState
 from interp.corpora.store import store
 from interp.runs.device import resolve
 from interp.runs.engines import Engine
+from interp.runs.errors import check_known
 from interp.runs.parts import Parts, write_part
+from interp.runs.refusable import refusable
 from training.sampling.assign import Assignment, assign
-from training.sampling.corpus_run import check_known, refusable
 from training.sampling.embed import embed
 from training.sampling.embedders import TFIDF
 from training.sampling.folder import Embeddings, SamplingRun

@@ -26,12 +26,12 @@ from interp.corpora.store import store
 from interp.runs.atomic import write_tensors
 from interp.runs.device import resolve
 from interp.runs.engines import Engine
-from interp.runs.errors import UserError
+from interp.runs.errors import UserError, check_known
 from interp.runs.parts import Parts, write_part
+from interp.runs.refusable import refusable
 from training.sampling import kmeans
 from training.sampling.assign import Assignment, assign
 from training.sampling.choose_k import mean_silhouette
-from training.sampling.corpus_run import check_known, refusable
 from training.sampling.duplicates import DuplicateOptions, near_duplicates
 from training.sampling.embed import embed, texts_at
 from training.sampling.embedders import MINILM, check_embedder

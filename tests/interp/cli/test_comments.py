@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def test_strip_prints_a_diff_and_writes_bytes(tmp_path: Path, capsys: pytest.Cap
     assert code == 0 and "-# a" in out and "+x = 1" in out and out_file.read_bytes() == b"\xef\xbb\xbfx = 1\r\n"
     code, out, _ = call(capsys, "comments", "strip", str(file), "--json")
     assert json.loads(out) == {"language": "Python", "removed": 2, "code": "x = 1\r\n"}
+
+
+def test_a_diff_can_be_applied(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("a.py")
+    file.write_text("# first\nx = 1  # second\n\n\ny = 2\nz = 3  # no line end")
+    _, patch, _ = call(capsys, "comments", "strip", str(file), "--diff")
+    _, same, _ = call(capsys, "comments", "strip", str(file.absolute()), "--diff")
+    assert same.splitlines()[0] == f"--- a{tmp_path}/a.py"
+    subprocess.run(["git", "apply"], input=patch, text=True, check=True)
+    assert file.read_text() == "x = 1\n\n\ny = 2\nz = 3"
 
 
 @pytest.mark.parametrize(

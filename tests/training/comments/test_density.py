@@ -12,6 +12,7 @@ from tests.interp.cli.calling import call
 from training.comments.corpus import measure, source_files
 from training.comments.density import count, density
 from training.comments.languages import LANGUAGES
+from training.comments.source import Unreadable
 from training.comments.tables import summary
 
 EXAMPLE = 'x = "# not a comment"  # one\ndef f(a):\n    """Say a."""\n    return a\n'
@@ -86,6 +87,13 @@ def test_notebooks_count_their_python_cells() -> None:
     book = {"cells": [{"cell_type": kind, "source": text} for kind, text in cells], "metadata": {}, "nbformat": 4}
     found = count(json.dumps(book), LANGUAGES["Jupyter Notebook"])
     assert (found.comment, found.characters) == (3, len("x = 1  # one\n%magic # no\n!ls # no"))
+
+
+@pytest.mark.parametrize(("kernel", "language"), [("R", "R"), (3, "3"), (["Python"], r"\['Python'\]")])
+def test_notebooks_of_other_languages_are_no_python(kernel: object, language: str) -> None:
+    book = {"cells": [], "metadata": {"kernelspec": {"language": kernel}}, "nbformat": 4}
+    with pytest.raises(Unreadable, match=f"a notebook of the language {language}"):
+        count(json.dumps(book), LANGUAGES["Jupyter Notebook"])
 
 
 def test_questions_in_notebooks_are_no_lines_for_ipython() -> None:
