@@ -111,7 +111,7 @@ def main() -> None:
     """Measure and write the result."""
     given = arguments(__doc__).parse_args()
     loaded = load_causal(MODEL, device="cpu")
-    sources = stripped_pieces(2 if given.quick else 24)
+    sources = stripped_pieces(2 if given.quick else 12)
     text = "\n".join(source.text for source in stripped_pieces(8))
     tokens = loaded.tokenizer(text, add_special_tokens=False).input_ids[:PREFIX]
     margins = MARGINS[1:2] if given.quick else MARGINS
