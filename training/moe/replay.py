@@ -1,0 +1,97 @@
+"""What would have happened: stored router logits through `route` again, under another capacity, k, fill or rectification.
+
+Only the plan is computed, not the model: with other rules, outputs and so the logits of later layers would have been others,
+and a router trained under other rules too. Under the recorded rules the recorded rows come out (for the order `random`
+if the run drew it from the rules' seed anew).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int
+
+from training.moe.baselines import ROUTERS
+from training.moe.health import COUNTS, loads_of
+from training.moe.plan import RoutingPlan
+from training.moe.record_files import Recorded, Records
+from training.moe.records import Routed, route_rows, rules_of
+from training.moe.rules import Rules
+
+STATES = ("all routes", "some routes", "stand-in only", "nothing")
+"""How a token fares: with k routes or more, fill-ins counted; with fewer; with a stand-in and no route; with neither."""
+
+
+class Replay(NamedTuple):
+    """A layer's pass under some rules."""
+
+    recorded: Recorded
+    routed: Routed
+
+    @property
+    def plan(self) -> RoutingPlan:
+        """The plan that follows."""
+        return self.routed.plan
+
+
+def replay(records: Records, step: int, layer: int, rules: Rules | None = None) -> Replay:
+    """Route a recorded pass again, under its own rules or other ones.
+
+    Raises UserError where no logits are stored, and as `route` does.
+    """
+    recorded, row = records.recorded(step, layer), records.passes.loc[(step, layer)].to_dict()
+    plan = ROUTERS[row["router"]](recorded.request, rules or rules_of(row))
+    by = recorded.request.choose_by
+    return Replay(recorded, Routed(plan, recorded.logits, row["scoring"], by, row["router"]))
+
+
+def replayed_rows(records: Records, step: int, layer: int, rules: Rules | None = None) -> pd.DataFrame:
+    """The rows of `ROUTES` that a replay gives."""
+    found = replay(records, step, layer, rules)
+    return route_rows(step, layer, found.recorded.tokens, found.routed).to_pandas()
+
+
+def states(plan: RoutingPlan) -> Int[np.ndarray, " token"]:
+    """Number in `STATES` of every token, numbered through."""
+    routes = plan.routes_of_tokens().flatten()
+    stands = torch.zeros_like(routes)
+    stands[plan.stand_ins.token] = 1
+    lacking = torch.where(routes > 0, 1, 3 - stands)
+    return torch.where(routes >= plan.rules.k, 0, lacking).cpu().numpy()
+
+
+def moves(before: Replay, after: Replay) -> pd.DataFrame:
+    """Tokens by how they fare before (rows) and after (columns)."""
+    real = before.recorded.request.real().numpy()
+    table = np.zeros((len(STATES), len(STATES)), dtype=np.int64)
+    np.add.at(table, (states(before.plan)[real], states(after.plan)[real]), 1)
+    return pd.DataFrame(table, index=pd.Index(STATES, name="before"), columns=pd.Index(STATES, name="after"))
+
+
+def rows_between_ranks(plan: RoutingPlan) -> dict[str, int]:
+    """Rows that go to an expert of another rank: `sent`, buffers of C rows whole, and `useful`, those that hold a token."""
+    ranks, experts = plan.shape
+    own = plan.rank(plan.routes.token) == plan.routes.expert // (experts // ranks)
+    return {"sent": plan.slots * experts * (ranks - 1), "useful": int((~own).sum())}
+
+
+def compare(records: Records, passes: Iterable[tuple[int, int]], variants: Mapping[str, Rules | None]) -> pd.DataFrame:
+    """A row a variant, over the passes: counts, rates, how tokens fare, rows between ranks; None is the recorded rules."""
+    rows = []
+    wanted = list(passes)
+    for name, rules in variants.items():
+        found = [_totals(replay(records, step, layer, rules)) for step, layer in wanted]
+        rows.append({"variant": name, **pd.DataFrame(found).sum().to_dict()})
+    table = pd.DataFrame(rows)
+    return table.assign(drop=table["dropped"] / table["demand"], padding_rate=table["padding"] / table["slots"])
+
+
+def _totals(found: Replay) -> dict[str, int]:
+    loads, real = loads_of(found.plan), found.recorded.request.real().numpy()
+    fare = np.bincount(states(found.plan)[real], minlength=len(STATES))
+    counts = {name: int(loads[name].sum()) for name in COUNTS}
+    return {**counts, **dict(zip(STATES, fare.tolist(), strict=True)), **rows_between_ranks(found.plan)}
