@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ SETS = {"statistical without TTR": (*MODELLED, "complexity_ttr"), "statistical":
 HALVES = {"fit": "first half (shipped)", "test": "second half"}
 """What thresholds are fitted to; they are judged on the other half."""
 SEED = 0
+_TABLES = ("accuracy", "confusion", "recall_by_kind", "auc", "read")
 SOURCES = Path(__file__).with_name("longtext_sources.txt")
 
 
@@ -93,32 +94,42 @@ def interval(found: pd.DataFrame, generator: np.random.Generator) -> list[float]
     return [round(float(edge), 4) for edge in np.quantile(means, [0.025, 0.975])]
 
 
-def judged(frame: pd.DataFrame, language: str, name: str) -> list[dict[str, Any]]:
-    """Accuracy of one set of metrics, thresholds fitted to either half."""
-    rows = []
-    generator = np.random.default_rng(SEED)
-    for fitted_on, half in HALVES.items():
-        found = predicted(frame, SETS[name], fitted_on)
-        low, high = interval(found, generator)
-        right = found["type"] == found["label"]
-        rows.append(
-            {
-                "language": language,
-                "metrics": name,
-                "fitted_to": half,
-                "documents": len(found),
-                "sources": found["source"].nunique(),
-                "balanced_accuracy": balanced(found),
-                "low": low,
-                "high": high,
-                "accuracy": float(right.mean()),
-                "confusion": pd.crosstab(found["label"], found["type"])
-                .reindex(TYPES, columns=TYPES, fill_value=0)
-                .to_dict("index"),
-                "recall_by_kind": right.groupby(found["kind"]).mean().to_dict(),
-            }
-        )
-    return rows
+class Judged(NamedTuple):
+    """Documents of one half of the sources, their types found by cuts of the other half."""
+
+    head: dict[str, Any]
+    """Language, set of metrics, half that the cuts were fitted to."""
+    found: pd.DataFrame
+
+    def accuracy(self, generator: np.random.Generator) -> dict[str, Any]:
+        """Balanced, with its interval, and plain."""
+        low, high = interval(self.found, generator)
+        counts = {"documents": len(self.found), "sources": self.found["source"].nunique()}
+        plain = float((self.found["type"] == self.found["label"]).mean())
+        return {
+            **self.head,
+            **counts,
+            "balanced_accuracy": balanced(self.found),
+            "low": low,
+            "high": high,
+            "accuracy": plain,
+        }
+
+    def confusion(self) -> list[dict[str, Any]]:
+        """Documents by the type they were built as (rows) and the one that was found (columns)."""
+        table = pd.crosstab(self.found["label"], self.found["type"]).reindex(TYPES, columns=TYPES, fill_value=0)
+        return [{**self.head, "built_as": kind, **row} for kind, row in table.to_dict("index").items()]
+
+    def recall(self) -> dict[str, Any]:
+        """Share of the documents of each kind whose type was found."""
+        right = self.found["type"] == self.found["label"]
+        return {**self.head, **right.groupby(self.found["kind"]).mean().to_dict()}
+
+
+def judged(frame: pd.DataFrame, language: str, name: str) -> list[Judged]:
+    """One set of metrics, thresholds fitted to either half."""
+    heads = {half: {"language": language, "metrics": name, "fitted_to": told} for half, told in HALVES.items()}
+    return [Judged(head, predicted(frame, SETS[name], half)) for half, head in heads.items()]
 
 
 def auc(values: np.ndarray, positive: np.ndarray) -> float | None:
@@ -152,7 +163,7 @@ def measure_language(
     """Accuracies and AUCs of a language. The sets with model metrics are of fewer documents of the same sources; the AUC
     of a metric is over the most documents that have it."""
     counts = {"statistical": documents} | ({"all": modelled} if modelled and language == "en" else {})
-    rows: list[dict[str, Any]] = []
+    found: list[Judged] = []
     areas: dict[str, dict[str, Any]] = {}
     frames = {}
     for metrics, count in counts.items():
@@ -160,12 +171,15 @@ def measure_language(
         frames[metrics] = scored(corpus, folder / f"{language}_{count}_{metrics}", language, metrics)  # type: ignore[arg-type]
     for metrics, frame in frames.items():
         names = list(SETS) if metrics == "all" else ["statistical"] if language == "zh" else list(SETS)[:2]
-        rows += [row for name in names for row in judged(frame, language, name)]
+        found += [one for name in names for one in judged(frame, language, name)]
         areas = {row["metric"]: row for row in aucs(frame, language)} | areas
     held = frames["statistical"]
     table = held.groupby(["label", "kind", "source", "side"]).agg(documents=("id", "size"), bytes=("bytes", "sum"))
+    generator = np.random.default_rng(SEED)
     return {
-        "accuracy": rows,
+        "accuracy": [one.accuracy(generator) for one in found],
+        "confusion": [row for one in found for row in one.confusion()],
+        "recall_by_kind": [one.recall() for one in found],
         "auc": list(areas.values()),
         "read": table.reset_index().assign(language=language).to_dict("records"),
     }
@@ -193,10 +207,8 @@ def measure(sources: Sequence[Source], folder: Path, given: Any) -> dict[str, An
         curved += [{"language": language, "texts": count, **row} for row in rows]
     return {
         "title": "Types of long texts",
-        "accuracy": [row for part in parts.values() for row in part["accuracy"]],
-        "auc": [row for part in parts.values() for row in part["auc"]],
+        **{name: [row for part in parts.values() for row in part[name]] for name in _TABLES},
         "damage": curved,
-        "read": [row for part in parts.values() for row in part["read"]],
         "halves": {
             f"{language} {make}": {side: [one.name for one in own] for side, own in sides(chosen).items()}
             for language in parts

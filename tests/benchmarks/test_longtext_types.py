@@ -18,7 +18,7 @@ from tests.training.longtext.test_fit import planted
 from tests.training.longtext.test_truth import sources  # noqa: F401 - a fixture
 from training.longtext.metrics import METRICS, Scored, ScorerOptions
 from training.longtext.truth import Source
-from training.longtext.types import MODELLED
+from training.longtext.types import MODELLED, TYPES
 
 
 @settings(deadline=None)
@@ -95,6 +95,9 @@ def test_all_sets_of_metrics_are_judged_on_held_out_sources(
     rows = pd.DataFrame(found["accuracy"])
     assert len(rows) == 2 * (len(SETS) + 2)  # the sets without a model, of all documents and of those with model metrics
     assert set(rows["metrics"]) == set(SETS) and (rows["balanced_accuracy"] > 0.9).all()
+    confusion = pd.DataFrame(found["confusion"]).groupby(["metrics", "fitted_to"])[list(TYPES)].sum().sum(axis=1)
+    counts = rows.groupby(["metrics", "fitted_to"])["documents"].sum()
+    assert confusion.equals(counts) and len(found["recall_by_kind"]) == len(rows)
     assert [one["metric"] for one in found["auc"]].count("coherence_diff") == 1
     counted = {one["metric"]: one["documents"] for one in found["auc"]}
     assert set(counted) == set(METRICS) and counted["cohesion_conn"] > counted["coherence_diff"] > 0
