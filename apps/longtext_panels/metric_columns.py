@@ -65,7 +65,7 @@ def show(view: View, metric: str | None) -> None:
 
 def show_correlations(view: View) -> None:
     """Draw the table; a click on a cell shows that row's metric."""
-    found = rank_correlations(view.documents, METRICS)
+    found = rank_correlations(view.documents, list(METRICS))
     if found.empty:
         return
     st.dataframe(

@@ -10,10 +10,44 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from interp.runs.errors import UserError
+
+Opened = TypeVar("Opened")
+_KEPT = 2
+"""Runs that stay in memory."""
+
+
+class RunOpener(Generic[Opened]):
+    """Opens the runs of one verb, each once for all sessions of a server, and anew when it was made anew."""
+
+    def __init__(self, maker: str, *, page: str, shipped: Callable[[], Path], read: Callable[[Path], Opened]) -> None:
+        """`maker` is the verb that makes such runs, `page` the module that shows them; `shipped` and `read` import late."""
+        self._maker, self._page, self._shipped = maker, page, shipped
+        self._opening = threading.Lock()
+        self._read = lru_cache(maxsize=_KEPT)(lambda path, _changed: read(path))
+
+    def asked(self) -> str:
+        """The folder named on the command line after `--run`, or nothing. Raises UserError for `--run` without a folder."""
+        return folder_after_run(self._maker)
+
+    def open(self, folder: str) -> Opened:
+        """The run in `folder`, or the shipped one for ''. Raises UserError if there is none or it cannot be read."""
+        path = Path(folder).expanduser() if folder else self._shipped()
+        with self._opening:
+            return self._read(path, changed(path))
+
+    def warm(self) -> None:
+        """Import what the page imports, and open the run that the app opens on."""
+        import_module(self._page)
+        try:
+            self.open(self.asked())
+        except UserError:
+            return  # the page will say it
 
 
 def folder_after_run(maker: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,8 +35,15 @@ def test_run_without_a_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["clusters.py", "--run"])
     with pytest.raises(UserError, match="without a folder"):
         asked_run()
-    monkeypatch.setattr(opening, "asked_run", asked_run)
-    opening.warm()  # never stops the server
+    asyncio.run(_live())  # never stops the server
+
+
+async def _live() -> None:
+    async with opening.warming(None):
+        await asyncio.sleep(0)
+    for thread in threading.enumerate():
+        if thread.name == "warm-up":
+            thread.join(60)
 
 
 def test_opened_once_until_it_is_made_anew(tmp_path: Path) -> None:
