@@ -13,10 +13,8 @@ language and type, in the order of `GROUPS`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Int
 
+from interp.corpora.document_run import DocumentRun
 from interp.runs.errors import UserError
-from interp.runs.folder import read_finished
 from interp.runs.parts import Parts
 from training.longtext.metrics import METRICS
 from training.longtext.thresholds import TYPED_NUMBERS, TYPED_WORDS, Thresholds
@@ -60,21 +58,10 @@ SCORES = pa.schema(
 EVIDENCE = pa.schema([("id", pa.string()), ("evidence", pa.string())])
 
 
-class LongTextRun:
+class LongTextRun(DocumentRun):
     """A finished run of `interp longtext score`. Tables are read when they are first asked for."""
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
-        self.path = path
-        self.manifest = manifest
-        self._documents = Parts(path / "documents")
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """The run at `path`. Raises UserError if there is none, it is another job's, or it has not finished."""
-        return cls(path, read_finished(path, JOB))
-
-    def __len__(self) -> int:
-        return len(self._documents)
+    JOB = JOB
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -133,14 +120,6 @@ class LongTextRun:
         pairs = zip(self.scores["language"], self.scores["type"], strict=True)
         groups = np.array([number.get(pair, -1) for pair in pairs], np.int32)
         return pd.DataFrame({"id": self.scores["id"], "cluster": groups, "duplicate_of": None})
-
-    def documents(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The documents in order as record batches, all columns or those named."""
-        return self._documents.batches(columns)
-
-    def documents_at(self, numbers: Int[np.ndarray, " row"], columns: Sequence[str] | None = None) -> pa.Table:
-        """The documents of these numbers, in this order, repeats included."""
-        return self._documents.take(numbers, columns)
 
     def labels(self, column: str) -> pd.Series:
         """A metadata column of the documents, in the order of their numbers. Raises UserError if there is none."""

@@ -15,15 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.corpora.document_run import DocumentRun
 from interp.runs.errors import UserError
-from interp.runs.folder import read_finished
 from interp.runs.parts import Parts
 
 if TYPE_CHECKING:
@@ -66,21 +66,10 @@ def _tensor(column: pa.FixedSizeListArray) -> Float[Tensor, "row d"]:
     return torch.from_numpy(flat.reshape(len(column), column.type.list_size).copy())  # the buffer is read-only
 
 
-class SamplingRun:
+class SamplingRun(DocumentRun):
     """A finished run of `interp sample prepare`. Tables are read when they are first asked for."""
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
-        self.path = path
-        self.manifest = manifest
-        self._documents = Parts(path / "documents")
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """The run at `path`. Raises UserError if there is none, it is another job's, or it has not finished."""
-        return cls(path, read_finished(path, JOB))
-
-    def __len__(self) -> int:
-        return len(self._documents)
+    JOB = JOB
 
     @cached_property
     def clusters(self) -> pd.DataFrame:
@@ -112,14 +101,6 @@ class SamplingRun:
             told = f"{found.folder} holds embeddings of {len(found):,} of {len(self):,} documents"
             raise UserError(f"{told}; `interp sample prepare` writes them all")
         return found
-
-    def documents(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The documents in order as record batches of some thousand rows, all columns or those named."""
-        return self._documents.batches(columns)
-
-    def documents_at(self, numbers: Int[np.ndarray, " row"], columns: Sequence[str] | None = None) -> pa.Table:
-        """The documents of these numbers, in this order, repeats included."""
-        return self._documents.take(numbers, columns)
 
     def members(self, cluster: int) -> Int[np.ndarray, " document"]:
         """Numbers of a cluster's documents that are no duplicates, rising."""
