@@ -3,6 +3,7 @@
     routes/part-<step>.parquet   a row a (step, layer, token, choice), the columns of `ROUTES`
     logits/part-<step>.parquet   a row a (step, layer, token): router logits, so that a plan can be replayed
     passes/part-<step>.parquet   a row a (step, layer): rules and sizes; written last, so a step that is there is whole
+    loads/part-<step>.parquet    a row a (step, layer, rank, expert): counts, in place of routes that were not kept
 
 They lie in a run folder. A step is one forward pass, whose tokens compete for slots: of training its step, else a count.
 Logits are float32, since rounded ones tie, and a replay under the recorded rules is to give the recorded rows.
@@ -69,7 +70,20 @@ PASSES = pa.schema([
 ])  # fmt: skip
 """`tokens` is S of a rank, `slots` C of an expert on a rank; the rules; `balance` is the load-balancing loss, if known."""
 
-TABLES = ("routes", "logits", "passes")
+LOADS = pa.schema([
+    ("step", pa.int64()),
+    ("layer", pa.int16()),
+    ("rank", pa.int16()),
+    ("expert", pa.int16()),
+    ("kept", pa.int64()),
+    ("dropped", pa.int64()),
+    ("filled", pa.int64()),
+    ("rectified", pa.int64()),
+])  # fmt: skip
+"""Rows of `ROUTES`, counted."""
+
+LOGITS = pa.schema([*list(ROUTES)[:6], ROUTES.field("rank"), ("place", pa.int32())])
+"""And the lists `logits` and `choose_by`, one number an expert."""
 
 
 class Decoder(Protocol):
@@ -125,7 +139,7 @@ class RecordWriter:
 
     folder: Path
     step: int | None = None
-    _rows: dict[str, list[pa.Table]] = field(default_factory=lambda: {table: [] for table in TABLES})
+    _rows: dict[str, list[pa.Table]] = field(default_factory=lambda: {"routes": [], "logits": [], "passes": []})
 
     def add(self, step: int, layer: int, tokens: Tokens, routed: Routed) -> None:
         """Take up a layer; the step is written as the next one begins, or at `flush`."""

@@ -108,6 +108,35 @@ def test_routes_alone_will_do(tmp_path: Path) -> None:
         assert found.routes(0)["filled"].dtype == bool and found.routes(0)["token_id"].eq(-1).all()
 
 
+def test_counts_stand_in_for_routes_that_were_not_kept(tmp_path: Path) -> None:
+    write_records(tmp_path / "a", BOTH)
+    whole, lines = Records.open(tmp_path / "a"), jsonl_folder(Records.open(tmp_path / "a"), tmp_path / "b")
+    routes = pd.read_json(lines / "routes.jsonl", lines=True)
+    write_json_lines(lines / "routes.jsonl", routes[routes["step"] == 1])
+    write_json_lines(lines / "loads.jsonl", whole.seen.loc[[0]].reset_index())
+    fewer = Records.open(lines)
+    pd.testing.assert_frame_equal(fewer.loads, whole.loads)
+    assert fewer.steps == [0, 1] and fewer.routed_steps == [1]
+    alone = Records.open(lines / "loads.jsonl")
+    assert alone.routed_steps == [] and alone.loads["kept"].sum() == whole.seen.loc[[0], "kept"].sum()
+    (lines / "loads.jsonl").write_text('{"step": 0, "layer": 0, "rank": 0, "expert": 0, "kept": -1, "dropped": 0}\n')
+    with pytest.raises(UserError, match="negative count"):
+        _ = Records.open(lines / "loads.jsonl").loads
+
+
+def test_logits_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    write_records(tmp_path / "a", BOTH)
+    lines = jsonl_folder(Records.open(tmp_path / "a"), tmp_path / "b")
+    logits = pd.read_json(lines / "logits.jsonl", lines=True)
+    for wrong in (logits.assign(logits=[[1.0]] * len(logits)), logits.assign(place=0), logits.assign(place=99)):
+        write_json_lines(lines / "logits.jsonl", wrong)
+        with pytest.raises(UserError, match="logits that do not fit 2 ranks of 16 tokens and 4 experts"):
+            Records.open(lines).recorded(0, 0)
+    write_json_lines(lines / "logits.jsonl", logits.drop(columns="logits"))
+    with pytest.raises(UserError, match="lacks the column logits"):
+        Records.open(lines)
+
+
 def test_a_step_written_again_replaces_itself(tmp_path: Path) -> None:
     write_records(tmp_path, BOTH)
     before = Records.open(tmp_path).loads
@@ -126,7 +155,7 @@ ROW = {
     [
         ({"expert": None}, "empty cell"),
         ({"probability": -0.5}, "negative or not finite"),
-        ({"rank": -1}, "negative rank or expert"),
+        ({"rank": -1}, "negative number"),
         ({"filled": True}, "more than one of kept, filled and rectified"),
         ({"expert": "x"}, "column expert .* holds no int16"),
         ({"layer": 70_000}, "column layer .* holds no int16"),
@@ -155,7 +184,7 @@ def test_what_are_no_records_is_told(tmp_path: Path) -> None:
         Records.open(tmp_path)
     for name, content in {"a.jsonl": "{", "a.parquet": "PAR1", "b.jsonl": ""}.items():
         (tmp_path / name).write_text(content)
-        with pytest.raises(UserError, match=r"cannot be read as routes|no rows|lacks"):
+        with pytest.raises(UserError, match=r"cannot be read as routing records|no rows|lacks"):
             _ = Records.open(tmp_path / name).loads
     (tmp_path / "manifest.json").write_text('{"status": "running"}')
     with pytest.raises(UserError, match="not finished"):
