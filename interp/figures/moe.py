@@ -153,7 +153,8 @@ def co_activation(table: pd.DataFrame, *, title: str = "") -> go.Figure:
     """How often two experts read the same token: over what independent choices would give, 1 in the middle."""
     heat = go.Heatmap(
         z=table.to_numpy(float), x=[str(name) for name in table.columns], y=[str(name) for name in table.index],
-        colorscale=DIVERGING, zmin=0, zmax=2, colorbar={"thickness": 10}, hovertemplate="experts %{y} and %{x}: %{z:.2f} of chance<extra></extra>",
+        colorscale=DIVERGING, zmin=0, zmax=2, colorbar={"thickness": 10},
+        hovertemplate="experts %{y} and %{x}: %{z:.2f} of chance<extra></extra>",
     )  # fmt: skip
     figure = finish(go.Figure(heat), title=title, x="expert", y="expert", height=340)
     return figure.update_yaxes(autorange="reversed")
