@@ -1,0 +1,124 @@
+"""Runs learn, survive a kill to the same result, route by the same chance again, and leave records that add up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from interp.runs import loop
+from interp.runs.errors import UserError
+from interp.runs.folder import read_manifest, read_metrics
+from tests.training.moe.dense import written_model, written_text
+from training.moe.decoder import MoEShape, moe_layers
+from training.moe.rules import Rules
+from training.moe.train import MoEJob, MoETraining, dense_model, prepared_text, settings_of, train
+from training.moe.trained import dense_measures, open_trained
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> MoETraining:
+    folder = tmp_path_factory.mktemp("given")
+    return MoETraining(
+        str(written_model(folder)), MoEShape(4, 2), Rules(2, 1.0, fill="own", rectify=True), steps=8, batch=4, context=96,
+        text=str(written_text(folder)), text_tokens=4_000, held_out_tokens=384, lr=1e-2, warmup=2, record_every=4, recorded=2,
+    )  # fmt: skip
+
+
+def test_a_run_learns_and_is_opened_again(settings: MoETraining, tmp_path: Path) -> None:
+    found = train(settings, tmp_path / "run", device="cpu")
+    assert found["no_mixtral"] is None and read_manifest(tmp_path / "run")["results"] == found
+    assert settings_of(read_manifest(tmp_path / "run")["config"]) == settings
+    run = open_trained(tmp_path / "run", device="cpu")
+    assert run.rules == settings.rules and {layer.ranks for layer in moe_layers(run.model).values()} == {2}
+    assert dense_measures(run, device="cpu")["loss"] > found["loss"] + 0.5
+    dense = prepared_text(settings, run.tokenizer, tmp_path / "run")
+    before = MoEJob(settings, dense_model(settings.model, device="cpu"), dense, tmp_path).evaluate()
+    assert before["loss"] > found["loss"] + 0.5 and 0 < found["dropped"] < 1 and found["lost"] == 0
+
+
+def test_what_happened_to_choices_and_slots_is_logged_for_each_layer(settings: MoETraining, tmp_path: Path) -> None:
+    train(settings, tmp_path / "run", device="cpu")
+    line = read_metrics(tmp_path / "run")[0]
+    for layer in range(4):
+        counts = {name: line[f"layer_{layer}_{name}"] for name in ("demand", "kept", "dropped", "filled", "padding")}
+        assert counts["demand"] == counts["kept"] + counts["dropped"] == 2 * 4 * 96
+        assert counts["kept"] + counts["filled"] + counts["padding"] == 2 * 4 * 48  # ranks, experts, slots
+        assert line[f"layer_{layer}_max_load"] >= 1 and line[f"layer_{layer}_rectified"] > 0
+    assert line["balance"] > 0 and line["z"] > 0
+
+
+def test_records_are_of_the_steps_asked_for(settings: MoETraining, tmp_path: Path) -> None:
+    train(settings, tmp_path / "run", device="cpu")
+    routes = pd.read_parquet(tmp_path / "run/routes")
+    assert sorted(routes.step.unique()) == [0, 4, 7] and sorted(routes.layer.unique()) == [0, 1, 2, 3]
+    assert len(routes.drop_duplicates(["step", "layer", "sequence", "position"])) == 3 * 4 * 2 * 96
+    logits = pd.read_parquet(tmp_path / "run/logits")
+    assert len(logits) == 3 * 4 * 2 * 96
+
+
+@pytest.mark.parametrize("changed", [{}, {"rules": Rules(1, 0.5, order="random")}, {"bias_rate": 0.01}])
+def test_a_killed_run_ends_with_the_same_weights(
+    changed: dict[str, object], settings: MoETraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(settings, **changed)  # type: ignore[arg-type]
+    train(asked, tmp_path / "whole", device="cpu")
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    taken, step = iter(range(5)), MoEJob.backward
+
+    def killed(job: MoEJob, number: int) -> dict[str, float | torch.Tensor]:
+        if next(taken, None) is None:
+            raise KeyboardInterrupt
+        return step(job, number)
+
+    monkeypatch.setattr(MoEJob, "backward", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(asked, tmp_path / "run", device="cpu")
+    monkeypatch.setattr(MoEJob, "backward", step)
+    found = train(asked, tmp_path / "run", device="cpu")
+    assert found == read_manifest(tmp_path / "whole")["results"]
+    whole, resumed = (load_file(tmp_path / name / "model/model.safetensors") for name in ("whole", "run"))
+    assert whole.keys() == resumed.keys() and all(torch.equal(weight, resumed[name]) for name, weight in whole.items())
+    pd.testing.assert_frame_equal(*(pd.read_parquet(tmp_path / name / "routes") for name in ("whole", "run")))
+
+
+def test_losses_of_the_router_count(settings: MoETraining, tmp_path: Path) -> None:
+    dense = dense_model(settings.model, device="cpu")
+    text = prepared_text(settings, dense.tokenizer, tmp_path)
+    gates = {}
+    for name, asked in {"none": {"balance": 0.0}, "balance": {"balance": 1.0}, "z": {"balance": 0.0, "z": 1.0}}.items():
+        job = MoEJob(replace(settings, **asked), dense_model(settings.model, device="cpu"), text, tmp_path)
+        job.backward(0)
+        gates[name] = moe_layers(job.model)[3].gate.weight.grad
+    assert not torch.allclose(gates["none"], gates["balance"]) and not torch.allclose(gates["none"], gates["z"])
+
+
+def test_runs_begin_alike_whatever_the_router_of_the_comparison(settings: MoETraining, tmp_path: Path) -> None:
+    text = prepared_text(settings, dense_model(settings.model, device="cpu").tokenizer, tmp_path)
+    jobs = [
+        MoEJob(replace(settings, rules=rules), dense_model(settings.model, device="cpu"), text, tmp_path)
+        for rules in (Rules(1, 1.0), Rules(2, 2.0, fill="own", rectify=True))
+    ]
+    weights = [job.model.state_dict() for job in jobs]
+    assert all(torch.equal(weight, weights[1][name]) for name, weight in weights[0].items())
+    assert torch.equal(jobs[0].mix.sequences(5, 3), jobs[1].mix.sequences(5, 3))
+
+
+def test_refused_input_leaves_no_run(settings: MoETraining, tmp_path: Path) -> None:
+    for changed, told in (
+        ({"text_tokens": 20}, "is too short"),
+        ({"model": "absent"}, "'absent' is no language model"),
+        ({"rules": Rules(9)}, "k 9 is more than the 4 experts"),
+        ({"text": "absent.jsonl"}, "absent.jsonl cannot be read"),
+    ):
+        with pytest.raises(UserError, match=told):
+            train(replace(settings, **changed), tmp_path / "run", device="cpu")  # type: ignore[arg-type]
+        assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match="16 held-out tokens make no sequence of 96"):
+        replace(settings, held_out_tokens=16)
+    with pytest.raises(UserError, match="holds no mixture of ours"):
+        open_trained(tmp_path, device="cpu")

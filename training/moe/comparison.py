@@ -1,0 +1,172 @@
+"""Routers compared: the upcycled decoder trained with each, seeds in pairs, and each switched on at test time only.
+
+    <out>/text.safetensors                  the text that all runs share
+    <out>/top-<k>_<router>_<seed>/          a run of `training.moe.train`, with
+        evaluated.parquet, orders.parquet   what was measured on it
+
+Within a seed all runs begin with the same router, and read the same sequences. After arXiv 2402.12399 in kind: it trains
+Llama-2-7B with every rectification and k at c_eff = k (by its configs); model, text, budget and schedule are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from interp.runs.atomic import write_frame
+from interp.runs.errors import UserError
+from interp.runs.folder import read_manifest
+from training.moe.evaluate import KEYS, MEASURES, sweep, task_accuracy, text_loss, with_intervals
+from training.moe.rules import Order, Rules
+from training.moe.skew import SKEW_KEYS, by_order
+from training.moe.train import MoETraining, dense_model, measured_on, prepared_text, train
+from training.moe.trained import Trained, open_trained
+from training.moe.variants import VARIANTS, name_of, variant
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared."""
+
+    training: MoETraining = field(default_factory=MoETraining)
+    """Rules and seed are replaced by those of each run."""
+    ks: tuple[int, ...] = (1, 2)
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    """The first one is what others are told against, and what they are switched on at test time only for."""
+    seeds: int = 3
+    capacities: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5)
+    """c_eff a choice, so that k times as much is tested."""
+    orders: tuple[Order, ...] = ("confidence", "random", "reverse")
+    order_capacities: tuple[float, ...] = (0.5, 1.0)
+    """c_eff a choice at which orders are compared."""
+
+    def of(self, k: int, name: str, seed: int) -> MoETraining:
+        """Settings of one run, at c_eff = k."""
+        return replace(self.training, rules=variant(name, Rules(k, float(k))), seed=seed)
+
+
+class Compared(NamedTuple):
+    """A row a seed."""
+
+    rows: pd.DataFrame
+    """Columns `KEYS`, seed, `MEASURES`."""
+    orders: pd.DataFrame
+    """Columns `SKEW_KEYS`, seed, `MEASURES`: the plain router's tokens served in other orders."""
+    dense: dict[str, float]
+    """Loss and accuracy of the dense model."""
+
+
+def compare(out: Path, settings: Comparison = Comparison(), *, device: str = "auto") -> Compared:
+    """Train every router with every seed and measure it, or go on where that was left.
+
+    Raises UserError for an unknown router, and for runs at `out` that were trained otherwise.
+    """
+    dense = dense_model(settings.training.model, device=device)
+    text = prepared_text(settings.training, dense.tokenizer, out)
+    held_out = measured_on(settings.training, text["held-out"], dense.tokenizer)
+    found: dict[str, list[pd.DataFrame]] = {"evaluated": [], "orders": []}
+    for seed, k, name in _runs(settings):
+        place = out / f"top-{k}_{name}_{seed}"
+        _train(settings.of(k, name, seed), place, out, device)
+        for kind, frame in _measured(place, out, settings, plain=name == settings.variants[0], device=device).items():
+            found[kind].append(frame.assign(seed=seed))
+    batch = settings.training.batch
+    told = {
+        "loss": text_loss(dense.model, held_out, batch=batch),
+        "accuracy": task_accuracy(dense.model, held_out, batch=batch),
+    }
+    rows, orders = (pd.concat(frames, ignore_index=True) for frames in found.values())
+    return Compared(rows, orders, told)
+
+
+def _runs(settings: Comparison) -> Iterator[tuple[int, int, str]]:
+    """Seed by seed, so that what is finished early is paired."""
+    for seed in range(1, settings.seeds + 1):
+        for k in settings.ks:
+            for name in settings.variants:
+                yield seed, k, name
+
+
+def _train(settings: MoETraining, place: Path, text: Path, device: str) -> None:
+    if place.exists() and (found := read_manifest(place)).get("status") == "complete":
+        if found["config"] != settings.config():
+            raise UserError(f"{place} was trained with other settings; take another folder")
+        return
+    train(settings, place, text=text, device=device)
+
+
+def _measured(place: Path, text: Path, settings: Comparison, *, plain: bool, device: str) -> dict[str, pd.DataFrame]:
+    """Rows of one run, measured now or before; of the first router, also under all others and in all orders."""
+    files = {"evaluated": place / "evaluated.parquet"} | ({"orders": place / "orders.parquet"} if plain else {})
+    if not all(file.exists() for file in files.values()):
+        run = open_trained(place, text=text, device=device)
+        for kind, file in files.items():
+            write_frame(file, pd.DataFrame(_rows(kind, run, settings, plain=plain)))
+    return {kind: pd.read_parquet(file) for kind, file in files.items()}
+
+
+def _rows(kind: str, run: Trained, settings: Comparison, *, plain: bool) -> list[dict[str, Any]]:
+    asked: dict[str, Any] = {"batch": run.batch}
+    k = run.rules.k
+    if kind == "orders":
+        capacities = [k * share for share in settings.order_capacities]
+        return by_order(run.model, run.held_out, run.rules, capacities=capacities, orders=settings.orders, **asked)
+    tests = settings.variants if plain else ()
+    capacities = [k * share for share in settings.capacities]
+    return sweep(run.model, run.held_out, run.rules, capacities=capacities, tests=tests, **asked)
+
+
+def trained_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each router tested as it was trained, at c_eff = k: means over seeds with intervals."""
+    return with_intervals(_as_trained(rows))
+
+
+def at_test_time(rows: pd.DataFrame) -> pd.DataFrame:
+    """The plainly trained models at c_eff = k under each router: means over seeds with intervals."""
+    return with_intervals(rows[(rows.trained_with == "plain") & (rows.capacity == _k(rows))])
+
+
+def against(rows: pd.DataFrame, baseline: pd.DataFrame, keys: tuple[str, ...] = KEYS) -> pd.DataFrame:
+    """Each row minus the baseline's of the same seed and k: mean difference over seeds and its interval.
+
+    `baseline` has one row a seed and k.
+    """
+    held = baseline.set_index(["router", "seed"])[list(MEASURES)]
+    pairs = pd.MultiIndex.from_frame(rows[["router", "seed"]])
+    differences = rows.copy()
+    differences[list(MEASURES)] = rows[list(MEASURES)].to_numpy() - held.loc[pairs].to_numpy()
+    return with_intervals(differences, keys)
+
+
+def differences(rows: pd.DataFrame) -> pd.DataFrame:
+    """Trained with each router, and each at test time only, against plain at c_eff = k, in pairs of one seed."""
+    base = _as_trained(rows)
+    base = base[base.trained_with == "plain"]
+    tested = rows[(rows.capacity == _k(rows)) & ~((rows.trained_with == "plain") & (_names(rows) == "plain"))]
+    return against(tested, base)
+
+
+def order_differences(orders: pd.DataFrame) -> pd.DataFrame:
+    """Each order against confidence at the same capacity, in pairs of one seed."""
+    parts = []
+    for _, part in orders.groupby(["router", "capacity"], sort=False):
+        parts.append(against(part[part.order != "confidence"], part[part.order == "confidence"], SKEW_KEYS))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _as_trained(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows.capacity == _k(rows)) & (rows.trained_with == _names(rows))]
+
+
+def _k(rows: pd.DataFrame) -> pd.Series:
+    return rows.router.str.removeprefix("top-").astype(float)
+
+
+def _names(rows: pd.DataFrame) -> pd.Series:
+    """The router of each row, by the paper's name."""
+    pairs = zip(rows.fill, rows.rectify, strict=True)
+    return pd.Series([name_of(Rules(fill=fill, rectify=rectify == "on")) for fill, rectify in pairs], index=rows.index)

@@ -1,0 +1,108 @@
+"""A causal language model of `transformers` some of whose MLPs are mixtures of experts: their layers, rules and records.
+
+`training.moe.upcycle` makes one of a dense model, `training.moe.mixtral` writes and reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interp.runs.errors import UserError
+from training.moe.layer import MoELayer, Traffic
+from training.moe.records import RecordWriter, Routed, Tokens, scores_of
+from training.moe.rules import Rules
+
+
+@dataclass(frozen=True)
+class MoEShape:
+    """Which MLPs become mixtures, and of how many experts. Raises UserError for what cannot be."""
+
+    experts: int = 8
+    ranks: int = 4
+    """Simulated ones: tokens of a batch are dealt to them in order."""
+    every: int = 1
+    """The last of so many layers; arXiv 2402.12399 has 2 (by its code)."""
+
+    def __post_init__(self) -> None:
+        if self.ranks < 1 or self.experts < 1 or self.experts % self.ranks:
+            told = f"{self.experts} experts cannot be divided among {self.ranks} ranks"
+            raise UserError(f"{told}; accepted is a multiple of the ranks")
+        if self.every < 1:
+            raise UserError(f"a mixture in every {self.every} layers is refused; accepted is a whole number from 1")
+
+
+def moe_layers(model: nn.Module) -> dict[int, MoELayer]:
+    """Mixtures of experts by the number of their layer, the first number in their name."""
+    found = {name: module for name, module in model.named_modules() if isinstance(module, MoELayer)}
+    return {layer_number(name): module for name, module in found.items()}
+
+
+def layer_number(name: str) -> int:
+    """The number of the layer a module is part of, 0 for a module outside of all."""
+    number = re.search(r"\d+", name)
+    return int(number[0]) if number else 0
+
+
+def set_rules(model: nn.Module, rules: Rules) -> None:
+    """Have all mixtures route by these rules from now on."""
+    for layer in moe_layers(model).values():
+        layer.rules = rules
+
+
+@contextmanager
+def routed_by(model: nn.Module, rules: Rules) -> Iterator[None]:
+    """Route by these rules for a while."""
+    before = {number: layer.rules for number, layer in moe_layers(model).items()}
+    set_rules(model, rules)
+    try:
+        yield
+    finally:
+        for number, layer in moe_layers(model).items():
+            layer.rules = before[number]
+
+
+def seed_orders(model: nn.Module, *numbers: int) -> None:
+    """Begin the chance of order `random` anew, each layer its own; a pass then depends on these numbers alone."""
+    for number, layer in moe_layers(model).items():
+        seed = 0
+        for part in (layer.rules.seed, *numbers, number):
+            seed = (seed * 1_000_003 + part + 1) % 2**62
+        layer.generator.manual_seed(seed)
+
+
+def traffic_of(model: nn.Module) -> dict[int, Traffic]:
+    """What the last forward pass left behind, by layer. Raises UserError where there was none."""
+    found = {number: layer.traffic for number, layer in moe_layers(model).items()}
+    if not found or None in found.values():
+        raise UserError("the model has routed nothing yet; accepted is one with mixtures of experts after a forward pass")
+    return {number: traffic for number, traffic in found.items() if traffic is not None}
+
+
+def router_losses(model: nn.Module) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Load-balancing loss and z-loss of the last forward pass, summed over layers, without coefficients."""
+    passed = traffic_of(model).values()
+    return torch.stack([one.balance for one in passed]).sum(), torch.stack([one.z for one in passed]).sum()
+
+
+@torch.no_grad()
+def record_pass(model: Any, tokenizer: Any, tokens: Tensor, writer: RecordWriter, *, step: int, first: int = 0) -> None:
+    """Read the sequences [sequence, position] and record how every token was routed; texts are numbered from `first`."""
+    was_training = model.training
+    model.eval()
+    seed_orders(model, step)
+    model(tokens, use_cache=False)
+    model.train(was_training)
+    who = Tokens.of(tokens, tokenizer, first=first)
+    for number, layer in moe_layers(model).items():
+        passed = traffic_of(model)[number]
+        by = layer.bias.choose_by(scores_of(passed.logits, "softmax")) if layer.bias is not None else None
+        writer.add(step, number, who, Routed(passed.plan, passed.logits, "softmax", by, layer.router, float(passed.balance)))
+    writer.flush()

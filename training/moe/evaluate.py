@@ -1,0 +1,166 @@
+"""Loss, downstream accuracy, drop and padding rates of a mixture under any rules, trained with them or not.
+
+Sequences are read in batches and dealt to the simulated ranks as in training, since what is dropped depends on who else is
+read: text beside text, demonstrations beside demonstrations. Rates are those of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from training.lm.train import next_token_loss
+from training.moe.decoder import routed_by, seed_orders, traffic_of
+from training.moe.held_out import HeldOut
+from training.moe.rules import Rules
+from training.moe.variants import name_of, variant
+
+MEASURES = ("loss", "accuracy", "dropped", "padding", "lost", "extra_rows")
+KEYS = ("router", "rectify", "fill", "trained_with", "capacity")
+"""Columns that tell rows apart."""
+
+
+class Evaluation(NamedTuple):
+    """What rules do to a model."""
+
+    loss: float
+    """Nats a token of held-out real text."""
+    accuracy: float
+    """Share of held-out demonstrations' labels that are most probable (`training.moe.held_out`)."""
+    dropped: float
+    """Refused choices over choices, all layers."""
+    padding: float
+    """Empty slots over slots."""
+    lost: float
+    """Tokens that no expert reads, over tokens and layers."""
+    extra_rows: float
+    """Rows that stand-ins (IR) add, over tokens and layers."""
+
+
+class _Counts(NamedTuple):
+    """Sums over passes and layers."""
+
+    tokens: int
+    choices: int
+    dropped: int
+    slots: int
+    padding: int
+    lost: int
+    rectified: int
+
+
+@torch.no_grad()
+def evaluate(model: Any, held_out: HeldOut, rules: Rules, *, batch: int = 8) -> Evaluation:
+    """Measure the model as routed by `rules`, `batch` sequences at a time."""
+    counts: list[_Counts] = []
+    with routed_by(model, rules), _evaluating(model):
+        loss = text_loss(model, held_out, batch=batch, after=lambda: counts.extend(_counted(model)))
+        accuracy = task_accuracy(model, held_out, batch=batch)
+    sums = _Counts(*(sum(column) for column in zip(*counts, strict=True)))
+    rates = sums.dropped / max(1, sums.choices), sums.padding / sums.slots
+    return Evaluation(loss, accuracy, *rates, sums.lost / sums.tokens, sums.rectified / sums.tokens)
+
+
+@torch.no_grad()
+def text_loss(model: Any, held_out: HeldOut, *, batch: int = 8, after: Callable[[], object] = lambda: None) -> float:
+    """Nats a token of real text, of a dense model as well; `after` is called after every batch."""
+    losses = []
+    for number, tokens in enumerate(held_out.text.to(model.device).split(batch)):
+        losses.append(next_token_loss(_logits(model, tokens, number), tokens).flatten())
+        after()
+    return float(torch.cat(losses).mean())
+
+
+@torch.no_grad()
+def task_accuracy(model: Any, held_out: HeldOut, *, batch: int = 8) -> float:
+    """Share of demonstrations' labels that are most probable, of a dense model as well."""
+    right = []
+    for number, (tokens, asked) in enumerate(zip(held_out.tasks.split(batch), held_out.asked.split(batch), strict=True)):
+        said = _logits(model, tokens.to(model.device), number)[:, :-1].argmax(-1).cpu()
+        right.append((said == tokens[:, 1:])[asked[:, 1:]])
+    return float(torch.cat(right).double().mean())
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def _logits(model: Any, tokens: Tensor, number: int) -> Tensor:
+    seed_orders(model, number)
+    return model(tokens, use_cache=False).logits.float()
+
+
+def _counted(model: Any) -> list[_Counts]:
+    """Of the last pass, a layer each."""
+    found = []
+    for traffic in traffic_of(model).values():
+        plan, (ranks, experts) = traffic.plan, traffic.plan.shape
+        reached = plan.routes_of_tokens().flatten() > 0
+        reached[plan.stand_ins.token] = True
+        kept, dropped = int((~plan.routes.filled).sum()), len(plan.refused.token)
+        found.append(_Counts(
+            len(reached), kept + dropped, dropped, plan.slots * ranks * experts, int(plan.padding.sum()),
+            int((~reached).sum()), len(plan.stand_ins.token),
+        ))  # fmt: skip
+    return found
+
+
+def sweep(
+    model: Any,
+    held_out: HeldOut,
+    trained: Rules,
+    *,
+    capacities: Iterable[float] = (),
+    tests: Sequence[str] = (),
+    batch: int = 8,
+) -> list[dict[str, Any]]:
+    """Rows of `KEYS` and `MEASURES`: the model under each of the routers `tests` at each capacity.
+
+    Without `tests` or `capacities`, those it was trained with. `trained_with` names the router it was trained with, also
+    where another one is switched on at test time only.
+    """
+    rows = []
+    for name in tests or (name_of(trained),):
+        for capacity in capacities or (trained.capacity,):
+            rules = replace(variant(name, trained), capacity=capacity)
+            found = evaluate(model, held_out, rules, batch=batch)
+            rows.append(row_of(rules, trained) | found._asdict())
+    return rows
+
+
+def row_of(rules: Rules, trained: Rules) -> dict[str, Any]:
+    """The columns `KEYS`."""
+    rectify = "on" if rules.rectify else "off"
+    told = f"top-{rules.k}", rectify, rules.fill, name_of(trained), rules.capacity
+    return dict(zip(KEYS, told, strict=True))
+
+
+def with_intervals(rows: pd.DataFrame, keys: Sequence[str] = KEYS) -> pd.DataFrame:
+    """Means over rows of the same keys (one a seed), with 95 % t intervals `<measure>_low` and `<measure>_high`.
+
+    Without a second seed there is no interval: those columns are NaN. Column `seeds` counts.
+    """
+    from scipy.stats import t
+
+    measures = [name for name in MEASURES if name in rows]
+    grouped = rows.groupby(list(keys), sort=False, dropna=False)[measures]
+    mean, count = grouped.mean(), grouped.size()
+    half = grouped.std().div(np.sqrt(count), axis=0).mul(t.ppf(0.975, (count - 1).clip(lower=1)), axis=0)
+    found = mean.assign(seeds=count)
+    for name in measures:
+        found[f"{name}_low"], found[f"{name}_high"] = mean[name] - half[name], mean[name] + half[name]
+    ordered = [column for name in measures for column in (name, f"{name}_low", f"{name}_high")]
+    return found[[*ordered, "seeds"]].reset_index()

@@ -1,0 +1,38 @@
+"""Which tokens are dropped: those of low confidence, by chance, those of high confidence, or those that come last.
+
+arXiv 2402.12399 serves tokens by the top-1 probability, so that the least confident ones are dropped where an expert is
+over-full, and its notebooks (by the published code) roll that order to see what dropping others costs. Here the order is
+reversed or left to chance or to position, at test time, on one trained model, the same choices being refused in number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, get_args
+
+from training.moe.evaluate import KEYS, evaluate, row_of
+from training.moe.held_out import HeldOut
+from training.moe.rules import Order, Rules
+
+ORDERS: tuple[Order, ...] = get_args(Order)
+SKEW_KEYS = (*KEYS, "order")
+
+
+def by_order(
+    model: Any,
+    held_out: HeldOut,
+    trained: Rules,
+    *,
+    capacities: Iterable[float] = (),
+    orders: Iterable[str] = ORDERS,
+    batch: int = 8,
+) -> list[dict[str, Any]]:
+    """Rows of `SKEW_KEYS` and `MEASURES`, the router being the trained one. Raises UserError for an unknown order."""
+    rows = []
+    for capacity in capacities or (trained.capacity,):
+        for order in orders:
+            rules = replace(trained, capacity=capacity, order=order)  # type: ignore[arg-type]
+            found = evaluate(model, held_out, rules, batch=batch)
+            rows.append(row_of(rules, trained) | {"order": order} | found._asdict())
+    return rows

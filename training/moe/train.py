@@ -1,0 +1,204 @@
+"""Training of an upcycled mixture on real text goes on, ranks simulated in one process.
+
+    runs/<name>/text.safetensors   real text as tokens (`training.lm.train.write_packed`), or in a folder that runs share
+    runs/<name>/metrics.jsonl      losses, and how tokens were routed in each layer
+    runs/<name>/routes/ ...        routing records of a few held-out sequences (`training.moe.records`)
+    runs/<name>/model/             the result (`training.moe.mixtral`)
+
+Sequences are those of `training.lm.mix`: real text, demonstrations, echoes, invented worlds, as the decoder read before.
+Loss is cross-entropy, with the balancing loss and the z-loss summed over layers: 0.01 of the former and none of the latter,
+as arXiv 2402.12399 has it by its code. Optimizer (AdamW, its betas), learning rate and schedule are our choice for a model
+ten thousand times as small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from torch import Tensor
+
+from interp.corpora.windows import DEFAULT
+from interp.models.checkpoints import checkpoints
+from interp.models.load import CausalModel, load_causal
+from interp.runs.device import autocast, resolve
+from interp.runs.errors import UserError
+from interp.runs.loop import Job, fit
+from interp.runs.refusable import refusable
+from interp.runs.schedule import Schedule
+from training.lm.mix import Mix
+from training.lm.train import next_token_loss, read_packed, write_packed
+from training.moe.decoder import MoEShape, record_pass, router_losses, seed_orders, traffic_of
+from training.moe.evaluate import evaluate
+from training.moe.held_out import HeldOut, held_out
+from training.moe.layer import Traffic
+from training.moe.mixtral import plain, rules_from, save_moe
+from training.moe.records import RecordWriter
+from training.moe.rules import Rules
+from training.moe.upcycle import upcycle
+
+DECODER = "decoder"
+"""Name of the decoder that ships, at its last checkpoint."""
+HELD_OUT_SEED = 0
+"""Of the demonstrations that all runs are measured on."""
+
+
+@dataclass(frozen=True)
+class MoETraining:
+    """Settings of one run."""
+
+    model: str = DECODER
+    """`decoder`, the one that ships, or what `interp.models.load.load_causal` takes."""
+    shape: MoEShape = field(default_factory=MoEShape)
+    rules: Rules = field(default_factory=lambda: Rules(2, 2.0))
+    router: str = "top-k"
+    """Name of `training.moe.baselines.ROUTERS`."""
+    bias_rate: float = 0.0
+    """Rate of loss-free balancing; 0 for none."""
+    balance: float = 0.01
+    z: float = 0.0
+    steps: int = 500
+    batch: int = 8
+    """Sequences a step, over all processes."""
+    context: int = 256
+    """Tokens a sequence."""
+    text: str = DEFAULT
+    """`default` for the installed text, or a .txt or .jsonl file."""
+    text_tokens: int = 1_000_000
+    """Most tokens of real text that are read, again and again if the run needs more."""
+    held_out_tokens: int = 16_384
+    """Tokens of held-out real text, and of held-out demonstrations."""
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: int = 20
+    decay_share: float = 0.3
+    record_every: int = 0
+    """Steps between routing records, 0 for none; the last step then has one as well."""
+    recorded: int = 8
+    """Held-out sequences whose routing is recorded."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.held_out_tokens < self.context:
+            raise UserError(f"{self.held_out_tokens} held-out tokens make no sequence of {self.context}; accepted are more")
+
+    @property
+    def schedule(self) -> Schedule:
+        """Warm-up, constant, linear decay."""
+        return Schedule.of(self.steps, self.warmup, self.decay_share)
+
+    def config(self) -> dict[str, Any]:
+        """Settings as JSON has them."""
+        return asdict(self) | {"rules": plain(self.rules), "job": "moe train"}
+
+
+def dense_model(name: str, *, device: str = "auto") -> CausalModel:
+    """The dense model of that name. Raises UserError as `load_causal` does."""
+    from interp.heads.decoder import SHIPPED
+
+    return load_causal(checkpoints(SHIPPED)[-1].model if name == DECODER else name, device=device)
+
+
+class MoEJob(Job):
+    """Cross-entropy of the next token, and the router's losses."""
+
+    def __init__(self, settings: MoETraining, dense: CausalModel, text: dict[str, Tensor], out: Path) -> None:
+        self.settings, self.tokenizer, self.device = settings, dense.tokenizer, dense.model.device
+        self.units_per_step = settings.batch * settings.context
+        options: dict[str, Any] = {"router": settings.router, "bias_rate": settings.bias_rate or None}
+        self.module = self.model = upcycle(
+            dense.model, settings.shape, settings.rules, seed=settings.seed, **options
+        ).train()
+        self.mix = Mix(text["train"], self.tokenizer, length=settings.context, seed=settings.seed)
+        self.measured = measured_on(settings, text["held-out"], self.tokenizer)
+        self.writer = RecordWriter(out)
+        self.optimizers = [_adamw(self.model, settings)]
+
+    def backward(self, step: int) -> dict[str, float | Tensor]:
+        """Read this process's share of the step's sequences."""
+        state, batch = PartialState(), self.settings.batch
+        share = batch // state.num_processes
+        tokens = self.mix.sequences(step * batch + state.process_index * share, share).to(self.device)
+        seed_orders(self.model, self.settings.seed, step)
+        with autocast(self.device):
+            logits = self.model(tokens, use_cache=False).logits
+        loss = next_token_loss(logits.float(), tokens).mean()
+        balance, z = router_losses(self.model)
+        (loss + self.settings.balance * balance + self.settings.z * z).backward()
+        told = {"loss": loss.detach(), "balance": balance.detach(), "z": z.detach()}
+        return told | _routed(traffic_of(self.model))
+
+    def after_step(self, step: int) -> None:
+        """Record how held-out sequences are routed now."""
+        every = self.settings.record_every
+        if every and PartialState().is_main_process and (step % every == 0 or step + 1 == self.settings.steps):
+            tokens = self.measured.text[: self.settings.recorded].to(self.device)
+            record_pass(self.model, self.tokenizer, tokens, self.writer, step=step)
+
+    def evaluate(self) -> dict[str, Any]:
+        """Loss, accuracy and rates with the rules of training, on held-out sequences."""
+        return evaluate(self.model, self.measured, self.settings.rules, batch=self.settings.batch)._asdict()
+
+
+def _routed(passed: dict[int, Traffic]) -> dict[str, float | Tensor]:
+    """What happened to choices and slots, layer by layer, and the largest load over the mean one."""
+    told: dict[str, float | Tensor] = {}
+    for layer, traffic in passed.items():
+        plan = traffic.plan
+        counts = {name: getattr(plan, name) for name in ("demand", "kept", "dropped", "filled", "padding", "rectified")}
+        told |= {f"layer_{layer}_{name}": count.sum() for name, count in counts.items()}
+        load = counts["demand"].sum(0).double()
+        told[f"layer_{layer}_max_load"] = load.max() / load.mean()
+    return told
+
+
+def _adamw(model: Any, settings: MoETraining) -> torch.optim.Optimizer:
+    """AdamW with the paper's betas; only the matrices of the blocks decay."""
+    matrices = [weight for weight in model.model.layers.parameters() if weight.ndim > 1]
+    chosen = {id(weight) for weight in matrices}
+    rest = [weight for weight in model.parameters() if id(weight) not in chosen]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.95), fused=True)
+
+
+def measured_on(settings: MoETraining, text: Tensor, tokenizer: Any) -> HeldOut:
+    """Held-out sequences of a run: the same for all runs on one text."""
+    tasks = settings.held_out_tokens // settings.context
+    return held_out(text, tokenizer, length=settings.context, tasks=tasks, seed=HELD_OUT_SEED)
+
+
+def prepared_text(settings: MoETraining, tokenizer: Any, folder: Path) -> dict[str, Tensor]:
+    """Real text in the tokens of the run's model, train and held-out; made and written to `folder` if it is not there."""
+    file = folder / "text.safetensors"
+    if not file.exists():
+        splits: Any = {"train": settings.text_tokens, "held-out": settings.held_out_tokens}
+        write_packed(file, settings.text, tokenizer, splits, shortest=settings.context)
+    return read_packed(file)
+
+
+def train(settings: MoETraining, out: Path, *, text: Path | None = None, device: str = "auto") -> dict[str, Any]:
+    """Train, or go on with, the run at `out`; return its evaluation, and why `model/` is no Mixtral (None if it is one).
+
+    `text` is a folder in which runs on the same text share it. Raises UserError, and leaves the folder as it was, for
+    settings that cannot be, a model that cannot be upcycled, a text that is too short, and a run of other settings.
+    """
+    where = resolve(device)
+    with refusable(out, config=settings.config(), seed=settings.seed) as run:
+        dense = dense_model(settings.model, device=str(where))
+        with PartialState().main_process_first():
+            tokens = prepared_text(settings, dense.tokenizer, text or out)
+        job = MoEJob(settings, dense, tokens, out)
+    results = fit(job, run, settings.schedule, evaluate_every=100)
+    if run.primary:
+        reason = save_moe(job.model, job.tokenizer, out / "model", every=settings.shape.every)
+        run.finish(results := results | {"no_mixtral": reason})
+    return results
+
+
+def settings_of(config: dict[str, Any]) -> MoETraining:
+    """The settings that `MoETraining.config` told."""
+    told = {name: value for name, value in config.items() if name != "job"}
+    return MoETraining(**(told | {"shape": MoEShape(**config["shape"]), "rules": rules_from(config["rules"])}))
