@@ -40,7 +40,7 @@ REPORTED = {
     ("top-2", "IR"): 0.31, ("top-2", "FR"): 0.66, ("top-2", "FR+IR"): 0.97,
 }  # fmt: skip
 """Points over plain top-k of the same k, 8 experts, from the authors' notebooks."""
-FULL = MoETraining(steps=120, lr=1e-3, held_out_tokens=12_288)
+FULL = MoETraining(steps=120, held_out_tokens=12_288)
 QUICK = MoETraining(shape=MoEShape(4, 2), steps=4, batch=4, context=128, text_tokens=20_000, held_out_tokens=1_024, lr=2e-3)
 
 

@@ -71,7 +71,7 @@ class MoETraining:
     """Most tokens of real text that are read, again and again if the run needs more."""
     held_out_tokens: int = 16_384
     """Tokens of held-out real text, and of held-out demonstrations."""
-    lr: float = 1e-3
+    lr: float = 5e-4
     weight_decay: float = 0.01
     warmup: int = 20
     decay_share: float = 0.3
