@@ -74,7 +74,7 @@ def plain_sentences(text: str) -> list[str]:
 def _abbreviated(text: str, start: int, match: re.Match[str]) -> bool:
     if match["stop"] != ".":
         return False
-    word = re.search(r"[\w.]*$", lowered(text[max(start, match.start() - 40) : match.start()]))
+    word = re.search(r"[\w.]*\Z", lowered(text[max(start, match.start() - 40) : match.start()]))
     return word is not None and (len(word[0]) == 1 or word[0] in lexicon("abbreviations", "en"))
 
 
