@@ -221,7 +221,11 @@ def construct(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Write documents whose type is known by construction, to fit thresholds to or to judge them by."""
+    """Write documents whose type is known by construction, to fit thresholds to or to judge them by.
+
+    Of the English text that every machine has, the prose is Python's help topics, on which the shipped discourse model was
+    trained: judge model metrics by sources of your own.
+    """
     from interp.runs.errors import check_known
     from training.longtext.language import Language
     from training.longtext.truth import Side, Source, installed_sources, read_sources, write_truth

@@ -51,7 +51,7 @@ _TOLD = 16
 """Samples that a run must be worth for an estimate."""
 _MOST_CONTROLS = 0.01
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-Spoken = Literal["auto", "en", "zh"]
+LanguageOption = Literal["auto", "en", "zh"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Scoring:
     """Settings of one run."""
 
     scorer: ScorerOptions = field(default_factory=ScorerOptions)
-    language: Spoken = "auto"
+    language: LanguageOption = "auto"
     """Of all documents; auto looks at each."""
     text_column: str = "text"
     id_column: str = "id"
@@ -174,7 +174,7 @@ def score(
     Raises UserError for a corpus that is none, an unknown setting, or thresholds of another model.
     """
     began, device = time.monotonic(), _device(settings)
-    check_known("language", settings.language, Spoken)
+    check_known("language", settings.language, LanguageOption)
     check_known("set of metrics", settings.scorer.metrics, MetricSet)
     check_known("engine", engine, Engine)
     chosen = thresholds_for(thresholds, settings.scorer)

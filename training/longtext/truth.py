@@ -36,7 +36,7 @@ from interp.runs.errors import UserError
 from training.longtext.plain_text import blocks, chinese_share, is_document, lines, wrapped_blocks
 from training.longtext.types import AGGREGATED, CHAOTIC, HOLISTIC
 
-Make = Literal["prose", "pieces", "rows"]
+SourceKind = Literal["prose", "pieces", "rows"]
 """What a source is made into: holistic and shuffled texts, aggregated ones, tables and dumps."""
 Side = Literal["fit", "test"]
 _SIDES: tuple[Side, ...] = get_args(Side)
@@ -52,7 +52,7 @@ _WRAP = {"en": 72, "zh": 36}
 _TABLES = (".csv", ".tsv", ".tab")
 
 
-class TruthDocument(NamedTuple):
+class LabelledDocument(NamedTuple):
     """One text."""
 
     id: str
@@ -69,7 +69,7 @@ class TruthDocument(NamedTuple):
 class Source:
     """Text that is held out as a whole."""
 
-    make: Make
+    make: SourceKind
     language: str
     name: str
     files: tuple[tuple[str, Callable[[], list[str]]], ...]
@@ -83,9 +83,9 @@ class Source:
         make, _, rest = given.partition(":")
         language, _, place = rest.partition(":")
         path = Path(place)
-        if make not in get_args(Make) or language not in ("en", "zh") or not place:
+        if make not in get_args(SourceKind) or language not in ("en", "zh") or not place:
             raise UserError(
-                f"'{given}' is no source; accepted are {', '.join(get_args(Make))}, then :en or :zh, then : and a path"
+                f"'{given}' is no source; accepted are {', '.join(get_args(SourceKind))}, then :en or :zh, then : and a path"
             )
         if not path.exists():
             raise UserError(f"there is no file or folder {path} for the source '{given}'")
@@ -124,7 +124,7 @@ def installed_sources() -> list[Source]:
 
 def construct(
     sources: Sequence[Source], *, documents: int = 24, size: int = BYTES, seed: int = 0
-) -> Iterator[TruthDocument]:
+) -> Iterator[LabelledDocument]:
     """At most `documents` of each language, type and side, sources taking turns; types that lack sources get fewer.
 
     Raises UserError for a source that cannot be read.
@@ -146,7 +146,7 @@ def sides(sources: Iterable[Source]) -> dict[Side, list[Source]]:
     return found
 
 
-def write_truth(documents: Iterable[TruthDocument], out: Path) -> dict[str, int]:
+def write_truth(documents: Iterable[LabelledDocument], out: Path) -> dict[str, int]:
     """Write documents as JSON lines; count them by language, type, kind and side. Raises UserError if there are none."""
     written: list[str] = []
     counts: dict[str, int] = {}
@@ -163,7 +163,7 @@ def write_truth(documents: Iterable[TruthDocument], out: Path) -> dict[str, int]
 _TYPE = {"prose": HOLISTIC, "pieces": AGGREGATED, "rows": CHAOTIC, "shuffled": CHAOTIC}
 
 
-def _in_turns(sources: Sequence[Source], kind: str, side: Side, size: int, seed: int) -> Iterator[TruthDocument]:
+def _in_turns(sources: Sequence[Source], kind: str, side: Side, size: int, seed: int) -> Iterator[LabelledDocument]:
     queues = [(source, enumerate(_texts(source, kind, size, seed))) for source in sources]
     while queues:
         for source, queue in list(queues):
@@ -172,7 +172,7 @@ def _in_turns(sources: Sequence[Source], kind: str, side: Side, size: int, seed:
                 queues.remove((source, queue))
                 continue
             name = f"{source.language}-{kind}-{source.name}-{number}"
-            yield TruthDocument(name, text, _TYPE[kind], source.language, source.name, kind, side)
+            yield LabelledDocument(name, text, _TYPE[kind], source.language, source.name, kind, side)
 
 
 def _texts(source: Source, kind: str, size: int, seed: int) -> Iterator[str]:

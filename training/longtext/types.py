@@ -66,7 +66,7 @@ class Dimensions(NamedTuple):
     coh: Values
     csn: Values
     cpx: Values
-    misled: Bool[np.ndarray, " text"]
+    negative_diff: Bool[np.ndarray, " text"]
     """Whether the raw diff is below 0."""
 
     @property
@@ -110,7 +110,7 @@ def _weighted_mean(ranks: pd.DataFrame, weights: dict[str, float]) -> Values:
 def chaos_level(found: Dimensions, extreme: float) -> Values:
     """The `low` above which a text is chaotic, infinite for one that no `low` makes so."""
     level = np.where(found.cpx <= extreme, np.inf, np.fmax(found.coh, found.csn))
-    return np.where(found.misled, np.fmin(level, found.csn), level)
+    return np.where(found.negative_diff, np.fmin(level, found.csn), level)
 
 
 def holistic_level(found: Dimensions) -> Values:
@@ -147,6 +147,6 @@ def _margin(
     to_high = cuts.high - holistic_level(found)
     to_low = np.fmax(found.coh, found.csn) - cuts.low
     to_chaos = np.fmax(to_low, cuts.extreme - found.cpx)
-    to_chaos = np.where(found.misled, np.fmin(to_chaos, found.csn - cuts.low), to_chaos)
+    to_chaos = np.where(found.negative_diff, np.fmin(to_chaos, found.csn - cuts.low), to_chaos)
     away = np.where(holistic, -to_high, to_high)
     return np.where(chaotic, -to_chaos, np.fmin(away, to_chaos))
