@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from interp.cli.moe_training import evaluate, train, upcycle
 from interp.cli.options import AsJson
 from interp.cli.output import emit
 from interp.runs.errors import UserError
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from training.moe.plan import RoutingPlan
 
 app = typer.Typer(no_args_is_help=True, help="Mixtures of experts with rectified routing (Rectify-Router).")
+app.command()(upcycle)
+app.command()(train)
+app.command()(evaluate)
 
 _ACCEPTED = 'accepted is {"probabilities": [rank][token][expert], "experts_per_rank": a whole number}'
 
