@@ -45,11 +45,13 @@ class Request:
     """False for padding, which asks for nothing (but counts in S, as buffers have one size)."""
     mass: Float[Tensor, "rank token"] | None = None
     """Sum of a token's weights, a constant to the gradient; 1 where not given."""
+    place: tuple[int, int] | None = None
+    """Number of the first rank that is here, and ranks in all, where a process has the tokens of some ranks alone."""
 
     def __post_init__(self) -> None:
         if self.scores.ndim != 3 or 0 in self.scores.shape:
             raise UserError(f"scores of shape {list(self.scores.shape)} are refused; accepted is [rank, token, expert]")
-        ranks, _, experts = self.scores.shape
+        experts, ranks = self.scores.shape[2], self.place[1] if self.place else len(self.scores)
         if experts % ranks:
             raise UserError(f"{experts} experts cannot be divided among {ranks} ranks; accepted is a multiple of the ranks")
         found = self.scores.detach()
@@ -219,7 +221,7 @@ def complete(
     scores = request.flat()
     counts = torch.bincount(placed.token, minlength=ranks * tokens)
     token, times = _unmet(counts, request, rules)
-    stand_in = _best_of_own_rank(scores.detach(), token, ranks, tokens)
+    stand_in = _best_of_own_rank(scores.detach(), token, token // tokens, request.place or (0, ranks))
     shares = scores[placed.token, placed.expert], times * scores[token, stand_in]
     total = scores.new_zeros(ranks * tokens).index_add(0, placed.token, shares[0]).index_add(0, token, shares[1])
     total = total.detach() if rules.detach else total
@@ -282,7 +284,8 @@ def _unmet(counts: Int[Tensor, " token"], request: Request, rules: Rules) -> tup
     return token, whole - counts[token]
 
 
-def _best_of_own_rank(scores: Tensor, token: Tensor, ranks: int, tokens: int) -> Int[Tensor, " token"]:
+def _best_of_own_rank(scores: Tensor, token: Tensor, rank: Tensor, place: tuple[int, int]) -> Int[Tensor, " token"]:
+    first, ranks = place
     local = scores.shape[1] // ranks
-    own = token[:, None] // tokens * local + torch.arange(local, device=token.device)
+    own = (rank[:, None] + first) * local + torch.arange(local, device=token.device)
     return own.gather(1, scores[token].gather(1, own).argmax(1, keepdim=True)).squeeze(1)

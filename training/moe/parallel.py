@@ -1,0 +1,150 @@
+"""Expert parallelism: every rank has its own tokens and its own experts, and rows travel between them (A3 to A7).
+
+A pass of a rank with S tokens, E experts on G ranks and C slots:
+
+1. It routes its own tokens; drops depend on no other rank.
+2. It lays the rows of its routes into a buffer [E, C, d], zeros where a slot is empty, and the first all-to-all takes every
+   rank its experts' part. Fixed buffers cost (1 - 1/G) E C d numbers whatever was routed, and no message about sizes.
+3. Its experts compute the rows of all ranks, E C in all; the second all-to-all takes the results back.
+4. Stand-ins (intra-GPU rectification) are computed beside it, by its own experts, and nothing of them travels.
+
+The outputs, and after `average_gradients` the gradients, are those of one process that simulates the ranks
+(`training.moe.layer`). Backward passes exchange as much again. Where capacity is infinite, buffers are as large as the
+largest demand on any rank. Ranks say how many slots they have before each pass, 16 bytes, which would not agree if their
+numbers of tokens differed. With order `random` every rank draws for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.distributed._functional_collectives import all_to_all_single_autograd
+
+from interp.runs.errors import UserError
+from training.moe.baselines import ROUTERS
+from training.moe.experts import Experts, Rows
+from training.moe.layer import LayerShape, MoELayer, Traffic
+from training.moe.losses import balance_loss, z_loss
+from training.moe.plan import RoutingPlan
+from training.moe.rules import Rules
+
+
+class Exchange(NamedTuple):
+    """Bytes that one rank's tokens sent over to other ranks in a forward pass, there and back."""
+
+    sent: int
+    """As buffers have it: 2 (1 - 1/G) E C d numbers."""
+    useful: int
+    """Rows of routes alone, without empty slots."""
+
+
+class ParallelMoELayer(MoELayer):
+    """The part of one rank in a `MoELayer` of as many ranks as the group has processes."""
+
+    def __init__(
+        self,
+        shape: LayerShape,
+        rules: Rules,
+        *,
+        router: str = "top-k",
+        bias_rate: float | None = None,
+        seed: int = 0,
+        group: dist.ProcessGroup | None = None,
+    ) -> None:
+        """The weights of `MoELayer` with these arguments, its experts' share of this rank alone.
+
+        Raises UserError without a process group, or for one of another size than `shape.ranks`.
+        """
+        super().__init__(shape, rules, router=router, bias_rate=bias_rate, seed=seed)
+        if not dist.is_initialized():
+            raise UserError("expert parallelism has no process group; accepted are processes that torchrun started")
+        self.group: Any = group or dist.group.WORLD
+        self.rank, self.world = dist.get_rank(self.group), dist.get_world_size(self.group)
+        if self.world != shape.ranks:
+            told = f"a layer of {shape.ranks} ranks in a group of {self.world} processes"
+            raise UserError(f"{told} is refused; accepted is a process a rank")
+        self.ranks = 1
+        self.generator = torch.Generator().manual_seed(rules.seed + self.rank)
+        self.exchange: Exchange | None = None
+        """Of the last forward pass."""
+        whole = self.state_dict()
+        self.experts = Experts(shape.experts // self.world, shape.d_model, shape.d_expert)
+        self.load_whole(whole)
+
+    def load_whole(self, state: Mapping[str, Tensor]) -> None:
+        """Take this rank's part of the state of a `MoELayer`."""
+        own = slice(self.rank * len(self.experts), (self.rank + 1) * len(self.experts))
+        self.load_state_dict({name: part[own] if name.startswith("experts.") else part for name, part in state.items()})
+
+    def forward(self, x: Float[Tensor, "*batch d"], mask: Bool[Tensor, "*batch"] | None = None) -> Float[Tensor, "*batch d"]:
+        """As of `MoELayer`, for this rank's tokens. All ranks take part, with equally many tokens.
+
+        Raises UserError on every rank where numbers of tokens differ.
+        """
+        flat = x.reshape(-1, x.shape[-1])
+        request, logits = self._request(flat, None if mask is None else mask.reshape(-1))
+        request = replace(request, place=(self.rank, self.world))
+        plan = self._agreed(ROUTERS[self.router](request, self.rules, generator=self.generator))
+        self.traffic = Traffic(plan, logits, balance_loss(request), z_loss(logits, request.mask))
+        if self.training and self.bias is not None:
+            demand = plan.demand
+            dist.all_reduce(demand, group=self.group)
+            self.bias.update(demand)
+        return (self._routed(flat, plan) + self._stand_ins(flat, plan)).to(x.dtype).view(x.shape)
+
+    def average_gradients(self) -> None:
+        """Make the gradients of each rank's own loss those of the mean of all ranks' losses.
+
+        The router is on every rank, with a gradient from its own tokens. An expert is on one, where the backward
+        exchanges have added up what all ranks' tokens say; it is divided by their number.
+        """
+        for parameter in self.gate.parameters():
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad, group=self.group)
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                parameter.grad /= self.world
+
+    def _agreed(self, plan: RoutingPlan) -> RoutingPlan:
+        """The plan with the slots of all ranks."""
+        slots = torch.tensor([plan.slots, -plan.slots], device=plan.routes.token.device)
+        dist.all_reduce(slots, dist.ReduceOp.MAX, group=self.group)
+        most, fewest = int(slots[0]), -int(slots[1])
+        if most != fewest and self.rules.slots(plan.tokens, plan.shape[1]) is not None:
+            told = f"{plan.tokens} tokens on rank {self.rank} make {plan.slots} slots, others have {fewest} to {most}"
+            raise UserError(f"{told}; accepted are equally many tokens on every rank, the rest masked")
+        return replace(plan, slots=most)
+
+    def _routed(self, flat: Tensor, plan: RoutingPlan) -> Float[Tensor, "token d"]:
+        """What comes of the routes."""
+        routes, rows = plan.routes, plan.shape[1] * plan.slots
+        place = routes.expert * plan.slots + routes.slot
+        buffer = flat.new_zeros(rows, flat.shape[1]).index_copy(0, place, flat[routes.token])
+        results = self.experts(self._all_to_all(buffer), self._rows(plan, buffer))
+        returned = self._all_to_all(results)
+        size = flat.shape[1] * (buffer.element_size() + results.element_size())
+        abroad = int((routes.expert // len(self.experts) != self.rank).sum())
+        self.exchange = Exchange(rows // self.world * (self.world - 1) * size, abroad * size)
+        shares = returned[place] * routes.weight[:, None].to(returned.dtype)
+        return returned.new_zeros(flat.shape).index_add(0, routes.token, shares)
+
+    def _all_to_all(self, rows: Tensor) -> Tensor:
+        """The parts of all ranks for this one."""
+        return all_to_all_single_autograd(rows.contiguous(), None, None, self.group)
+
+    def _rows(self, plan: RoutingPlan, like: Tensor) -> Rows:
+        """All rows that came, which lie by rank, expert and slot, each for its expert."""
+        local, each = len(self.experts), self.world * plan.slots
+        came = torch.arange(local * each, device=like.device).view(self.world, local, plan.slots)
+        return Rows(came.transpose(0, 1).flatten(), like.new_ones(local * each), (each,) * local)
+
+    def _stand_ins(self, flat: Tensor, plan: RoutingPlan) -> Float[Tensor, "token d"]:
+        """What the rank's own experts do for choices that found no slot."""
+        token, expert, weight = plan.stand_ins
+        return self.experts(flat, Rows.of(token, expert - self.rank * len(self.experts), weight, len(self.experts)))
