@@ -101,8 +101,15 @@ def record_pass(model: Any, tokenizer: Any, tokens: Tensor, writer: RecordWriter
     model(tokens, use_cache=False)
     model.train(was_training)
     who = Tokens.of(tokens, tokenizer, first=first)
-    for number, layer in moe_layers(model).items():
-        passed = traffic_of(model)[number]
-        by = layer.bias.choose_by(scores_of(passed.logits, "softmax")) if layer.bias is not None else None
-        writer.add(step, number, who, Routed(passed.plan, passed.logits, "softmax", by, layer.router, float(passed.balance)))
+    for number, passed in routed_layers(model):
+        writer.add(step, number, who, passed)
     writer.flush()
+
+
+def routed_layers(model: nn.Module) -> Iterator[tuple[int, Routed]]:
+    """What the last forward pass did, layer by layer, as routing records have it."""
+    layers = moe_layers(model)
+    for number, traffic in traffic_of(model).items():
+        layer = layers[number]
+        by = layer.bias.choose_by(scores_of(traffic.logits, "softmax")) if layer.bias is not None else None
+        yield number, Routed(traffic.plan, traffic.logits, "softmax", by, layer.router, float(traffic.balance))

@@ -16,7 +16,7 @@ token asks k different experts, and each has a slot, since C is at least 1. Drop
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,6 +30,7 @@ from training.moe.families import Gate, gates
 from training.moe.layer import Traffic
 from training.moe.losses import balance_loss, z_loss
 from training.moe.plan import Request, RoutingPlan, StandIns, route
+from training.moe.records import Routed
 from training.moe.rules import Rules
 
 
@@ -57,7 +58,8 @@ class RoutedModel:
         self.requests: dict[int, Request] = {}
         """What the routers said in it, by layer."""
         self._mask: Tensor | None = None
-        self._generator = torch.Generator().manual_seed(rules.seed)
+        self.generator = torch.Generator().manual_seed(rules.seed)
+        """Of order `random`; it moves on from layer to layer and from pass to pass."""
         self._hooks = [gate.module.register_forward_hook(self._rerouting(gate)) for gate in self.gates]
         self._hooks += [
             model.register_forward_pre_hook(self._begin, with_kwargs=True),
@@ -75,6 +77,16 @@ class RoutedModel:
         for hook in self._hooks:
             hook.remove()
 
+    def reseed(self, number: int) -> None:
+        """Begin the chance of order `random` anew; the next pass then depends on this number alone."""
+        self.generator.manual_seed(self.rules.seed + number)
+
+    def passed(self) -> Iterator[tuple[int, Routed]]:
+        """What the last forward pass did, layer by layer, as routing records have it."""
+        for gate in self.gates:
+            traffic, by = self.traffic[gate.layer], self.requests[gate.layer].choose_by
+            yield gate.layer, Routed(traffic.plan, traffic.logits, gate.family.scoring, by, balance=float(traffic.balance))
+
     def _begin(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take note of the padding, which gates do not see."""
         given = inspect.signature(model.forward).bind_partial(*args, **kwargs).arguments
@@ -90,7 +102,7 @@ class RoutedModel:
         def hook(module: nn.Module, args: Any, output: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
             logits, weights, own = output
             request, by_rank = self._request(gate, logits, weights, own)
-            plan = route(request, self.rules, generator=self._generator)
+            plan = route(request, self.rules, generator=self.generator)
             self.requests[gate.layer] = request
             self.traffic[gate.layer] = Traffic(plan, by_rank, balance_loss(request), z_loss(by_rank, request.mask))
             weights, experts = _columns(plan, weights.dtype)
