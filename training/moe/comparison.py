@@ -20,11 +20,11 @@ import pandas as pd
 from interp.runs.atomic import write_frame
 from interp.runs.errors import UserError
 from interp.runs.folder import read_manifest
-from training.moe.evaluate import KEYS, MEASURES, sweep, task_accuracy, text_loss, with_intervals
+from training.moe.evaluate import KEYS, MEASURES, evaluate, row_of, swept, task_accuracy, text_loss, with_intervals
 from training.moe.rules import Order, Rules
-from training.moe.skew import SKEW_KEYS, by_order
+from training.moe.skew import SKEW_KEYS, ordered
 from training.moe.train import MoETraining, dense_model, measured_on, prepared_text, train
-from training.moe.trained import Trained, open_trained
+from training.moe.trained import open_trained
 from training.moe.variants import VARIANTS, name_of, variant
 
 
@@ -72,7 +72,7 @@ def compare(out: Path, settings: Comparison = Comparison(), *, device: str = "au
     for seed, k, name in _runs(settings):
         place = out / f"top-{k}_{name}_{seed}"
         _train(settings.of(k, name, seed), place, out, device)
-        for kind, frame in _measured(place, out, settings, plain=name == settings.variants[0], device=device).items():
+        for kind, frame in _measured(place, out, settings, settings.of(k, name, seed).rules, device).items():
             found[kind].append(frame.assign(seed=seed))
     batch = settings.training.batch
     told = {
@@ -99,25 +99,39 @@ def _train(settings: MoETraining, place: Path, text: Path, device: str) -> None:
     train(settings, place, text=text, device=device)
 
 
-def _measured(place: Path, text: Path, settings: Comparison, *, plain: bool, device: str) -> dict[str, pd.DataFrame]:
+def _measured(place: Path, text: Path, settings: Comparison, trained: Rules, device: str) -> dict[str, pd.DataFrame]:
     """Rows of one run, measured now or before; of the first router, also under all others and in all orders."""
-    files = {"evaluated": place / "evaluated.parquet"} | ({"orders": place / "orders.parquet"} if plain else {})
-    if not all(file.exists() for file in files.values()):
+    asked = _asked(settings, trained)
+    found = {kind: _read(place / f"{kind}.parquet", rows) for kind, rows in asked.items()}
+    if missing := [kind for kind, frame in found.items() if frame is None]:
         run = open_trained(place, text=text, device=device)
-        for kind, file in files.items():
-            write_frame(file, pd.DataFrame(_rows(kind, run, settings, plain=plain)))
-    return {kind: pd.read_parquet(file) for kind, file in files.items()}
+        for kind in missing:
+            rows = [row | evaluate(run.model, run.held_out, rules, batch=run.batch)._asdict() for row, rules in asked[kind]]
+            write_frame(place / f"{kind}.parquet", pd.DataFrame(rows))
+            found[kind] = pd.DataFrame(rows)
+    return {kind: frame for kind, frame in found.items() if frame is not None}
 
 
-def _rows(kind: str, run: Trained, settings: Comparison, *, plain: bool) -> list[dict[str, Any]]:
-    asked: dict[str, Any] = {"batch": run.batch}
-    k = run.rules.k
-    if kind == "orders":
-        capacities = [k * share for share in settings.order_capacities]
-        return by_order(run.model, run.held_out, run.rules, capacities=capacities, orders=settings.orders, **asked)
-    tests = settings.variants if plain else ()
-    capacities = [k * share for share in settings.capacities]
-    return sweep(run.model, run.held_out, run.rules, capacities=capacities, tests=tests, **asked)
+def _asked(settings: Comparison, trained: Rules) -> dict[str, list[tuple[dict[str, Any], Rules]]]:
+    """What is measured on a run: columns that tell rows apart, and rules."""
+    plain = name_of(trained) == settings.variants[0]
+    sizes = [trained.k * share for share in settings.capacities]
+    sweep = swept(trained, capacities=sizes, tests=settings.variants if plain else ())
+    found = {"evaluated": [(row_of(rules, trained), rules) for rules in sweep]}
+    if plain:
+        sizes = [trained.k * share for share in settings.order_capacities]
+        orders = ordered(trained, capacities=sizes, orders=settings.orders)
+        found["orders"] = [(row_of(rules, trained) | {"order": rules.order}, rules) for rules in orders]
+    return found
+
+
+def _read(file: Path, asked: list[tuple[dict[str, Any], Rules]]) -> pd.DataFrame | None:
+    """What was measured before, if it is what is asked for now."""
+    if not file.exists():
+        return None
+    found, keys = pd.read_parquet(file), list(asked[0][0])
+    same = set(keys) <= set(found) and found[keys].to_dict("records") == [row for row, _ in asked]
+    return found if same else None
 
 
 def trained_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -124,21 +124,22 @@ def sweep(
     trained: Rules,
     *,
     capacities: Iterable[float] = (),
-    tests: Sequence[str] = (),
+    tests: Iterable[str] = (),
     batch: int = 8,
 ) -> list[dict[str, Any]]:
     """Rows of `KEYS` and `MEASURES`: the model under each of the routers `tests` at each capacity.
 
     Without `tests` or `capacities`, those it was trained with. `trained_with` names the router it was trained with, also
-    where another one is switched on at test time only.
+    where another one is switched on at test time only. Raises UserError for an unknown router.
     """
-    rows = []
-    for name in tests or (name_of(trained),):
-        for capacity in capacities or (trained.capacity,):
-            rules = replace(variant(name, trained), capacity=capacity)
-            found = evaluate(model, held_out, rules, batch=batch)
-            rows.append(row_of(rules, trained) | found._asdict())
-    return rows
+    asked = swept(trained, capacities=capacities, tests=tests)
+    return [row_of(rules, trained) | evaluate(model, held_out, rules, batch=batch)._asdict() for rules in asked]
+
+
+def swept(trained: Rules, *, capacities: Iterable[float] = (), tests: Iterable[str] = ()) -> list[Rules]:
+    """The rules of a sweep, one a row."""
+    names, sizes = tuple(tests) or (name_of(trained),), tuple(capacities) or (trained.capacity,)
+    return [replace(variant(name, trained), capacity=capacity) for name in names for capacity in sizes]
 
 
 def row_of(rules: Rules, trained: Rules) -> dict[str, Any]:

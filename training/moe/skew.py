@@ -30,9 +30,13 @@ def by_order(
 ) -> list[dict[str, Any]]:
     """Rows of `SKEW_KEYS` and `MEASURES`, the router being the trained one. Raises UserError for an unknown order."""
     rows = []
-    for capacity in capacities or (trained.capacity,):
-        for order in orders:
-            rules = replace(trained, capacity=capacity, order=order)  # type: ignore[arg-type]
-            found = evaluate(model, held_out, rules, batch=batch)
-            rows.append(row_of(rules, trained) | {"order": order} | found._asdict())
+    for rules in ordered(trained, capacities=capacities, orders=orders):
+        found = evaluate(model, held_out, rules, batch=batch)
+        rows.append(row_of(rules, trained) | {"order": rules.order} | found._asdict())
     return rows
+
+
+def ordered(trained: Rules, *, capacities: Iterable[float] = (), orders: Iterable[str] = ORDERS) -> list[Rules]:
+    """The rules of which `by_order` has a row each."""
+    sizes, names = tuple(capacities) or (trained.capacity,), tuple(orders)
+    return [replace(trained, capacity=size, order=name) for size in sizes for name in names]  # type: ignore[arg-type]

@@ -94,7 +94,7 @@ def test_nothing_is_trained_or_measured_twice(
         raise AssertionError
 
     finished = read_manifest(out / "top-1_plain_1")["finished"]
-    for name in ("train", "sweep", "by_order"):
+    for name in ("train", "evaluate"):
         monkeypatch.setattr(module, name, forbidden)
     again = compare(out, settings, device="cpu")
     pd.testing.assert_frame_equal(again.rows, found.rows)
@@ -107,6 +107,13 @@ def test_nothing_is_trained_or_measured_twice(
 def test_a_measurement_that_was_cut_short_is_taken_up(found: Compared, settings: Comparison, out: Path) -> None:
     (out / "top-1_plain_2/orders.parquet").unlink()
     pd.testing.assert_frame_equal(compare(out, settings, device="cpu").orders, found.orders)
+
+
+def test_other_capacities_are_measured_anew(found: Compared, settings: Comparison, out: Path) -> None:
+    again = compare(out, replace(settings, seeds=1, capacities=(1.0, 1.5)), device="cpu").rows
+    assert set(again.capacity) == {1.0, 1.5}
+    before = found.rows.query("capacity == 1.0 and seed == 1").reset_index(drop=True)
+    pd.testing.assert_frame_equal(again.query("capacity == 1.0").reset_index(drop=True), before)
 
 
 def test_unknown_routers_are_refused(settings: Comparison, tmp_path: Path) -> None:

@@ -47,6 +47,14 @@ def test_the_shipped_decoder_and_every_second_layer() -> None:
     assert list(moe_layers(model)) == [1, 3] and torch.allclose(model(TOKENS).logits, before, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
+def test_smollm2_as_transformers_has_it() -> None:
+    model = load_causal("smollm2-135m-instruct", device="cpu").model
+    before = model(TOKENS).logits.detach()
+    upcycle(model, MoEShape(2, 2, every=15), Rules(2, 1.0, rectify=True))
+    assert list(moe_layers(model)) == [14, 29] and torch.allclose(model(TOKENS).logits, before, rtol=1e-3, atol=1e-3)
+
+
 def test_routers_differ_between_layers_and_seeds_and_repeat() -> None:
     first, same, other = (upcycle(dense(), SHAPE, Rules(1), seed=seed) for seed in (1, 1, 2))
     gates = [torch.stack([layer.gate.weight for layer in moe_layers(one).values()]) for one in (first, same, other)]
