@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from interp.cli.moe_record import record
 from interp.cli.moe_training import evaluate, train, upcycle
 from interp.cli.options import AsJson
 from interp.cli.output import emit
@@ -21,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Mixtures of experts with rectified
 app.command()(upcycle)
 app.command()(train)
 app.command()(evaluate)
+app.command()(record)
 
 _ACCEPTED = 'accepted is {"probabilities": [rank][token][expert], "experts_per_rank": a whole number}'
 

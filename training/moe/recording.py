@@ -13,17 +13,15 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from jaxtyping import Bool, Int
-from torch import Tensor, nn
 
 from interp.corpora.store import store
 from interp.models.load import CausalModel, load_causal
@@ -32,13 +30,11 @@ from interp.runs.estimate import Estimate
 from interp.runs.parts import Parts, part_path
 from interp.runs.progress import Progress
 from interp.runs.refusable import refusable
-from training.moe.decoder import moe_layers, routed_layers, seed_orders
-from training.moe.families import gates
 from training.moe.mixtral import load_moe
-from training.moe.plan import Request
-from training.moe.records import RecordWriter, Routed, Tokens
+from training.moe.pieces import Piece, batched, padded, pieces_of, tokens_of
+from training.moe.records import RecordWriter
+from training.moe.routing import Routing, routing_of
 from training.moe.rules import Fill, Order, Rules
-from training.moe.wrap import RoutedModel
 
 JOB = "moe record"
 LENGTH = 512
@@ -75,67 +71,6 @@ class Recording:
         return Rules(k, self.capacity, self.fill, self.rectify, self.order, seed=self.seed)
 
 
-class Routing(Protocol):
-    """What routes by the settings while a model reads."""
-
-    def reseed(self, number: int, /) -> None:
-        """Have the next pass depend on this number alone."""
-
-    def passed(self) -> Iterable[tuple[int, Routed]]:
-        """What the last pass did, by layer."""
-
-    def close(self) -> None:
-        """Give the model its own routing back."""
-
-
-class OurLayers:
-    """The `MoELayer`s of a model, routing by the settings until `close`. Padding is routed by nobody."""
-
-    def __init__(self, model: nn.Module, settings: Recording) -> None:
-        """Raises UserError for experts that cannot be divided among the ranks."""
-        self.model, self._layers = model, moe_layers(model).values()
-        self._before = [(layer.rules, layer.ranks) for layer in self._layers]
-        for layer in self._layers:
-            Request(torch.ones(settings.ranks, 1, len(layer.experts)))
-        for layer in self._layers:
-            asked = settings.rules(layer.rules.k)
-            layer.rules, layer.ranks = replace(asked, detach=layer.rules.detach), settings.ranks
-        self._mask: Tensor | None = None
-        self._hooks = [model.register_forward_pre_hook(self._note, with_kwargs=True)]
-        self._hooks += [layer.register_forward_pre_hook(self._masked, with_kwargs=True) for layer in self._layers]
-
-    def reseed(self, number: int) -> None:
-        """As of `Routing`."""
-        seed_orders(self.model, number)
-
-    def passed(self) -> Iterable[tuple[int, Routed]]:
-        """As of `Routing`."""
-        return routed_layers(self.model)
-
-    def close(self) -> None:
-        """As of `Routing`."""
-        for hook in self._hooks:
-            hook.remove()
-        for layer, (rules, ranks) in zip(self._layers, self._before, strict=True):
-            layer.rules, layer.ranks = rules, ranks
-
-    def _note(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._mask = kwargs["attention_mask"].bool()
-
-    def _masked(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return args, {**kwargs, "mask": self._mask}
-
-
-class Piece(NamedTuple):
-    """Tokens of a text that the model reads at once."""
-
-    sequence: int
-    """Number of the text in `documents`."""
-    start: int
-    """Position of its first token in the text."""
-    ids: list[int]
-
-
 def record(model: str | CausalModel, source: str, out: Path, settings: Recording, *, device: str = "auto") -> dict[str, Any]:
     """Record the corpus `source` in the run folder `out`, or go on with the run there; return its results.
 
@@ -153,7 +88,7 @@ def record(model: str | CausalModel, source: str, out: Path, settings: Recording
     with refusable(out, config=config, seed=settings.seed) as run:
         documents = store(source, out, text_column=settings.text_column, id_column=settings.id_column)
         causal = _loaded(model, device) if isinstance(model, str) else model
-        length, routing = _length(settings, causal.model.config), _routing(causal.model, settings)
+        length, routing = _length(settings, causal.model.config), routing_of(causal.model, settings.rules, settings.ranks)
     rejected: Counter[str] = Counter()
     plan = [_size(batch) for batch in _batches(documents, causal.tokenizer, length, settings, rejected)]
     again = _batches(documents, causal.tokenizer, length, settings, Counter())
@@ -170,24 +105,6 @@ def _loaded(name: str, device: str) -> CausalModel:
     return load_moe(Path(name), device=device) if (Path(name) / "moe.json").exists() else load_causal(name, device=device)
 
 
-def _routing(model: nn.Module, settings: Recording) -> Routing:
-    if moe_layers(model):
-        return OurLayers(model, settings)
-    return RoutedModel(model, settings.rules(gates(model)[0].k), ranks=settings.ranks)
-
-
-def batched(pieces: Iterable[Piece], tokens: int) -> Iterator[list[Piece]]:
-    """Batches of at most `tokens` tokens, padding included, the longest pieces first; each holds one piece at least."""
-    held: list[Piece] = []
-    for piece in sorted(pieces, key=lambda piece: -len(piece.ids)):
-        if held and (len(held) + 1) * len(held[0].ids) > tokens:
-            yield held
-            held = []
-        held.append(piece)
-    if held:
-        yield held
-
-
 def _batches(
     documents: Parts, tokenizer: Any, length: int, settings: Recording, rejected: Counter[str]
 ) -> Iterator[list[Piece]]:
@@ -197,15 +114,9 @@ def _batches(
         texts = pq.read_table(path, columns=["text"])["text"].to_pylist()
         encoded = tokenizer(texts, verbose=False)["input_ids"]
         rejected["no token"] += sum(not ids for ids in encoded)
-        yield from batched(_pieces(encoded, first, length), settings.batch_tokens)
+        yield from batched(pieces_of(encoded, first, length), settings.batch_tokens)
         first += len(texts)
     rejected += Counter()  # drops what was never met
-
-
-def _pieces(encoded: list[list[int]], first: int, length: int) -> Iterator[Piece]:
-    for number, ids in enumerate(encoded, first):
-        for start in range(0, len(ids), length):
-            yield Piece(number, start, ids[start : start + length])
 
 
 def _size(batch: list[Piece]) -> int:
@@ -231,35 +142,16 @@ def _read(causal: CausalModel, routing: Routing, batches: Iterator[list[Piece]],
         for step, batch in enumerate(batches):
             if done[step]:
                 continue
-            ids, mask = _padded(batch, causal.model.device)
+            ids, mask = padded(batch, causal.model.device)
             routing.reseed(step)
             causal.model(input_ids=ids, attention_mask=mask.long(), use_cache=False)
-            who = _who(batch, ids, mask, causal.tokenizer)
+            who = tokens_of(batch, ids, mask, causal.tokenizer)
             for layer, passed in routing.passed():
                 writer.add(step, layer, who, passed)
             writer.flush()
             progress.advance(plan[step])
             if told := estimate.after_step():
                 progress.say(told)
-
-
-def _padded(
-    batch: list[Piece], device: torch.device
-) -> tuple[Int[Tensor, "sequence position"], Bool[Tensor, "sequence position"]]:
-    """Tokens, filled up with token 0 on the right, and which of them are none of the filling."""
-    rows = [torch.tensor(piece.ids) for piece in batch]
-    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    lengths = torch.tensor([len(row) for row in rows])
-    return ids.to(device), (torch.arange(ids.shape[1]) < lengths[:, None]).to(device)
-
-
-def _who(batch: list[Piece], ids: Tensor, mask: Tensor, tokenizer: Any) -> Tokens:
-    """The batch's tokens by the texts they are of, and where in them."""
-    numbered = Tokens.of(ids, tokenizer, mask=mask)
-    piece, place = np.divmod(np.arange(ids.numel()), ids.shape[1])
-    sequence, start = (np.array([getattr(one, name) for one in batch]) for name in ("sequence", "start"))
-    owner = np.where(numbered.sequence >= 0, sequence[piece], -1)
-    return Tokens(owner, place + start[piece], numbered.token_id, numbered.token)
 
 
 def _totals(out: Path) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from tests.training.moe.dense import dense
 from tests.training.moe.tiny import tiny
 from training.moe.decoder import MoEShape
 from training.moe.mixtral import save_moe
+from training.moe.pieces import Piece, batched
 from training.moe.plan import route
 from training.moe.record_files import Records
-from training.moe.recording import Piece, Recording, batched, record
+from training.moe.recording import Recording, record
 from training.moe.rules import Rules
 from training.moe.upcycle import upcycle
 
