@@ -124,9 +124,10 @@ def evaluate(
 
     from training.moe.evaluate import KEYS, sweep, with_intervals
     from training.moe.skew import SKEW_KEYS, by_order
-    from training.moe.trained import dense_measures, open_trained
+    from training.moe.trained import check_alike, dense_measures, open_trained
 
     capacities, tests, served = _decimals(capacity), _words(test), _words(orders)
+    check_alike(runs)
     rows: list[dict[str, Any]] = []
     ordered: list[dict[str, Any]] = []
     dense: dict[str, dict[str, float]] = {}

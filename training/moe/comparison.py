@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from safetensors import safe_open
 
 from interp.runs.atomic import write_frame
 from interp.runs.errors import UserError
@@ -70,7 +71,7 @@ def compare(out: Path, settings: Comparison = Comparison(), *, device: str = "au
     held_out = measured_on(settings.training, text["held-out"], dense.tokenizer)
     found: dict[str, list[pd.DataFrame]] = {"evaluated": [], "orders": []}
     for seed, k, name in _runs(settings):
-        place = out / f"top-{k}_{name}_{seed}"
+        place = _place(out, seed, k, name)
         _train(settings.of(k, name, seed), place, out, device)
         for kind, frame in _measured(place, out, settings, settings.of(k, name, seed).rules, device).items():
             found[kind].append(frame.assign(seed=seed))
@@ -89,6 +90,10 @@ def _runs(settings: Comparison) -> Iterator[tuple[int, int, str]]:
         for k in settings.ks:
             for name in settings.variants:
                 yield seed, k, name
+
+
+def _place(out: Path, seed: int, k: int, name: str) -> Path:
+    return out / f"top-{k}_{name}_{seed}"
 
 
 def _train(settings: MoETraining, place: Path, text: Path, device: str) -> None:
@@ -132,6 +137,20 @@ def _read(file: Path, asked: list[tuple[dict[str, Any], Rules]]) -> pd.DataFrame
     found, keys = pd.read_parquet(file), list(asked[0][0])
     same = set(keys) <= set(found) and found[keys].to_dict("records") == [row for row, _ in asked]
     return found if same else None
+
+
+def spread(out: Path, settings: Comparison) -> pd.DataFrame:
+    """How far experts have parted, columns router, trained_with, apart: mean over layers, experts, matrices and seeds of
+    the distance of an expert's weights from the experts' mean, over the norm of that mean. Copies have 0."""
+    rows = []
+    for seed, k, name in _runs(settings):
+        rules, apart = settings.of(k, name, seed).rules, []
+        with safe_open(_place(out, seed, k, name) / "checkpoint.safetensors", framework="pt") as stored:
+            for weights in (stored.get_tensor(key) for key in stored.keys() if ".mlp.experts." in key):  # noqa: SIM118
+                mean = weights.mean(0)
+                apart.append(float((weights - mean).flatten(1).norm(dim=1).mean() / mean.norm()))
+        rows.append({"router": f"top-{rules.k}", "trained_with": name, "apart": sum(apart) / len(apart)})
+    return pd.DataFrame(rows).groupby(["router", "trained_with"], as_index=False, sort=False).mean()
 
 
 def trained_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -40,6 +40,7 @@ from training.moe.records import RecordWriter
 from training.moe.rules import Rules
 from training.moe.upcycle import upcycle
 
+JOB = "moe train"
 DECODER = "decoder"
 """Name of the decoder that ships, at its last checkpoint."""
 HELD_OUT_SEED = 0
@@ -92,7 +93,7 @@ class MoETraining:
 
     def config(self) -> dict[str, Any]:
         """Settings as JSON has them."""
-        return asdict(self) | {"rules": plain(self.rules), "job": "moe train"}
+        return asdict(self) | {"rules": plain(self.rules), "job": JOB}
 
 
 def dense_model(name: str, *, device: str = "auto") -> CausalModel:
@@ -186,6 +187,7 @@ def train(settings: MoETraining, out: Path, *, text: Path | None = None, device:
     settings that cannot be, a model that cannot be upcycled, a text that is too short, and a run of other settings.
     """
     where = resolve(device)
+    _check_processes(settings, PartialState().num_processes)
     with refusable(out, config=settings.config(), seed=settings.seed) as run:
         dense = dense_model(settings.model, device=str(where))
         with PartialState().main_process_first():
@@ -196,6 +198,14 @@ def train(settings: MoETraining, out: Path, *, text: Path | None = None, device:
         reason = save_moe(job.model, job.tokenizer, out / "model", every=settings.shape.every)
         run.finish(results := results | {"no_mixtral": reason})
     return results
+
+
+def _check_processes(settings: MoETraining, processes: int) -> None:
+    """Under torchrun every process simulates the ranks for its share of the sequences."""
+    if settings.batch % processes:
+        raise UserError(f"{settings.batch} sequences a step cannot be divided among {processes} processes")
+    if processes > 1 and settings.bias_rate:
+        raise UserError(f"loss-free balancing on {processes} processes is refused; accepted is one, which sees all loads")
 
 
 def settings_of(config: dict[str, Any]) -> MoETraining:

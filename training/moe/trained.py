@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from interp.runs.errors import UserError
 from interp.runs.folder import read_finished
 from training.moe.decoder import moe_layers
 from training.moe.evaluate import task_accuracy, text_loss
 from training.moe.held_out import HeldOut
 from training.moe.mixtral import load_moe
 from training.moe.rules import Rules
-from training.moe.train import MoETraining, dense_model, measured_on, prepared_text, settings_of
+from training.moe.train import JOB, MoETraining, dense_model, measured_on, prepared_text, settings_of
 
 
 class Trained(NamedTuple):
@@ -35,7 +38,7 @@ def open_trained(folder: Path, *, text: Path | None = None, device: str = "auto"
     `text` is the folder in which a run's text lies, if not its own. Raises UserError for any other folder.
     """
     if (folder / "manifest.json").exists():
-        settings = settings_of(read_finished(folder, "moe train")["config"])
+        settings = settings_of(read_finished(folder, JOB)["config"])
         model, tokenizer = load_moe(folder / "model", device=device)
         tokens = prepared_text(settings, tokenizer, text or folder)
         dense = settings.model
@@ -47,6 +50,20 @@ def open_trained(folder: Path, *, text: Path | None = None, device: str = "auto"
     rules = next(iter(moe_layers(model).values())).rules
     held_out = measured_on(settings, tokens["held-out"], tokenizer)
     return Trained(model, tokenizer, rules, held_out, settings.batch, dense)
+
+
+def check_alike(folders: Sequence[Path]) -> None:
+    """Raise UserError unless means over these runs are means over seeds: they may differ in seed and rules alone."""
+    configs = {folder: read_finished(folder, JOB)["config"] for folder in folders if (folder / "manifest.json").exists()}
+    seen: dict[str, Path] = {}
+    for folder, config in configs.items():
+        first, given = next(iter(configs.items()))
+        for name in sorted(config.keys() - {"seed", "rules"}):
+            if config[name] != given.get(name):
+                told = f"{first} and {folder} differ in {name}: {given.get(name)} and {config[name]}"
+                raise UserError(f"{told}; accepted are runs that differ in seed or rules alone")
+        if (twin := seen.setdefault(json.dumps([config["seed"], config["rules"]]), folder)) != folder:
+            raise UserError(f"{twin} and {folder} have the same seed and rules; accepted is each once")
 
 
 def dense_measures(trained: Trained, *, device: str = "auto") -> dict[str, float]:

@@ -19,10 +19,12 @@ from training.moe.comparison import (
     compare,
     differences,
     order_differences,
+    spread,
     trained_table,
 )
-from training.moe.decoder import MoEShape
+from training.moe.decoder import MoEShape, moe_layers
 from training.moe.train import MoETraining
+from training.moe.trained import open_trained
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,17 @@ def test_nothing_is_trained_or_measured_twice(
 def test_a_measurement_that_was_cut_short_is_taken_up(found: Compared, settings: Comparison, out: Path) -> None:
     (out / "top-1_plain_2/orders.parquet").unlink()
     pd.testing.assert_frame_equal(compare(out, settings, device="cpu").orders, found.orders)
+
+
+def test_experts_part_in_training(found: Compared, settings: Comparison, out: Path) -> None:
+    table = spread(out, settings)
+    assert list(table.trained_with) == ["plain", "FR+IR"] and table.apart.between(1e-3, 1).all()
+    model, apart = open_trained(out / "top-1_plain_1", text=out, device="cpu").model, []
+    for layer in moe_layers(model).values():
+        for weight in layer.experts.parameters():
+            mean = weight.detach().mean(0)
+            apart += [float((one - mean).norm() / mean.norm()) for one in weight.detach()]
+    assert spread(out, replace(settings, seeds=1)).apart[0] == pytest.approx(sum(apart) / len(apart), rel=1e-5)
 
 
 def test_other_capacities_are_measured_anew(found: Compared, settings: Comparison, out: Path) -> None:

@@ -14,10 +14,11 @@ from interp.runs import loop
 from interp.runs.errors import UserError
 from interp.runs.folder import read_manifest, read_metrics
 from tests.training.moe.dense import written_model, written_text
+from training.moe import train as module
 from training.moe.decoder import MoEShape, moe_layers
 from training.moe.rules import Rules
 from training.moe.train import MoEJob, MoETraining, dense_model, prepared_text, settings_of, train
-from training.moe.trained import dense_measures, open_trained
+from training.moe.trained import check_alike, dense_measures, open_trained
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,23 @@ def test_a_killed_run_ends_with_the_same_weights(
     whole, resumed = (load_file(tmp_path / name / "model/model.safetensors") for name in ("whole", "run"))
     assert whole.keys() == resumed.keys() and all(torch.equal(weight, resumed[name]) for name, weight in whole.items())
     pd.testing.assert_frame_equal(*(pd.read_parquet(tmp_path / name / "routes") for name in ("whole", "run")))
+
+
+def test_means_are_over_seeds_alone(settings: MoETraining, tmp_path: Path) -> None:
+    for name, changed in {"one": {}, "two": {"seed": 2}, "longer": {"steps": 2}, "twin": {}}.items():
+        train(replace(settings, **({"steps": 1} | changed)), tmp_path / name, device="cpu")  # type: ignore[arg-type]
+    check_alike([tmp_path / "one", tmp_path / "two"])
+    with pytest.raises(UserError, match="differ in steps: 1 and 2; accepted are runs that differ in seed or rules alone"):
+        check_alike([tmp_path / "one", tmp_path / "longer"])
+    with pytest.raises(UserError, match="have the same seed and rules; accepted is each once"):
+        check_alike([tmp_path / "one", tmp_path / "twin"])
+
+
+def test_what_several_processes_cannot_do_is_refused(settings: MoETraining) -> None:
+    with pytest.raises(UserError, match="4 sequences a step cannot be divided among 3 processes"):
+        module._check_processes(settings, 3)
+    with pytest.raises(UserError, match="loss-free balancing on 2 processes is refused"):
+        module._check_processes(replace(settings, bias_rate=0.1), 2)
 
 
 def test_losses_of_the_router_count(settings: MoETraining, tmp_path: Path) -> None:
