@@ -41,14 +41,17 @@ def compared(seeds: int) -> Compared:
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_tables_are_json_and_enough_for_the_readme(seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "compare", lambda *words, **options: compared(seeds))
+    monkeypatch.setattr(
+        module, "spread", lambda *words: pd.DataFrame([{"router": "top-1", "trained_with": "IR", "apart": 0.1}])
+    )
     found = json.loads(json.dumps(module.measure(Path("unused"), Comparison(module.QUICK)), allow_nan=False))
     assert len(found["trained"]) == 8 and [row["capacity"] for row in found["trained"]] == [1.0] * 4 + [2.0] * 4
     assert len(found["sweep"]) == 2 * 7 * 2 and len(found["at_test_time"]) == 8
     gains = {(row["router"], row["rectify"], row["fill"]): row for row in found["trained_against_plain"]}
-    assert len(gains) == 6 and gains["top-1", "on", "own"]["reported_gain"] == 1.28
-    assert gains["top-2", "off", "own"]["reported_gain"] == 0.66 and gains["top-1", "on", "off"]["loss"] == pytest.approx(
-        -0.1
-    )
+    assert len(gains) == 6 and gains["top-1", "on", "own"]["reported_gain_points"] == 1.28
+    assert gains["top-2", "off", "own"]["reported_gain_points"] == 0.66 and gains["top-1", "on", "off"][
+        "loss"
+    ] == pytest.approx(-0.1)
     row = gains["top-1", "on", "own"]
     assert row["loss_low"] is None if seeds == 1 else row["loss_high"] == pytest.approx(-0.11)
     text = fill(
