@@ -50,7 +50,13 @@ def expert_grid(
         figure.add_trace(go.Scatter(x=x[here], y=y[here], mode="markers", marker=ring, hoverinfo="skip", showlegend=False))
     across = "experts, the most loaded first" if by_load else "expert"
     finish(figure, title=title, x=across, y="layer", height=int(120 + (size + 8) * len(layers)), legend=True)
-    figure.update_xaxes(range=[-0.6, experts - 0.4], showgrid=False, zeroline=False, showticklabels=not by_load)
+    figure.update_xaxes(
+        range=[-0.6, experts - 0.4],
+        dtick=1 if experts <= 16 else None,
+        showgrid=False,
+        zeroline=False,
+        showticklabels=not by_load,
+    )
     figure.update_yaxes(
         tickvals=list(range(len(layers))), ticktext=[str(layer) for layer in layers], range=[-0.7, len(layers) - 0.3],
         showgrid=False, zeroline=False,
@@ -102,7 +108,8 @@ def load_bars(frames: Mapping[str, pd.DataFrame], *, chosen: int | None = None, 
                 float(frame["slots"].max()), line={"color": NEUTRAL, "width": 1.6, "dash": "dash"}, row=1, col=column
             )
     finish(figure, title=title, height=360, legend=True)
-    figure.update_layout(barmode="stack", bargap=0.18, margin={"t": 84})
+    below = {"orientation": "h", "y": -0.3, "yanchor": "top", "x": 0, "xanchor": "left"}
+    figure.update_layout(barmode="stack", bargap=0.18, legend=below, margin={"t": 60 if title else 30, "b": 92})
     figure.update_yaxes(title_text="rows", row=1, col=1)
     figure.update_annotations(font={"size": 12.5})
     return figure
@@ -111,7 +118,8 @@ def load_bars(frames: Mapping[str, pd.DataFrame], *, chosen: int | None = None, 
 def load_bands(frame: pd.DataFrame, *, chosen: int | None = None, title: str = "") -> go.Figure:
     """Over training `step`: the spread of load (`min`, `p10`, `median`, `p90`, `max`), rates, and the balancing loss.
 
-    `drop`, `padding` and `balance` are drawn where they are known; `chosen` is a step that is marked.
+    `drop`, `padding` and `balance` are drawn where they are known, and come back with a selection as their step; `chosen`
+    is a step that is marked.
     """
     frame = require(frame, "step", "min", "p10", "median", "p90", "max", "drop", "padding").sort_values("step")
     balance = int("balance" in frame and bool(frame["balance"].notna().any()))
@@ -121,11 +129,15 @@ def load_bands(frame: pd.DataFrame, *, chosen: int | None = None, title: str = "
         figure.add_trace(go.Scatter(x=frame["step"], y=frame[low], showlegend=False, **edge), row=1, col=1)
         shade = {"fill": "tonexty", "fillcolor": f"rgba(0, 114, 178, {opacity})"}
         figure.add_trace(go.Scatter(x=frame["step"], y=frame[high], name=name, **edge, **shade), row=1, col=1)
-    mode = "lines+markers" if len(frame) < 40 else "lines"
+    dots = {
+        "mode": "lines+markers",
+        "marker": {"size": 6 if len(frame) < 60 else 3},
+        "customdata": frame["step"].to_numpy(np.int64),
+    }
     rows = [("median", 1, SERIES[0]), ("drop", 2, SERIES[1]), ("padding", 2, NEUTRAL)]
     for name, row, tint in [*rows, *([("balance", 3, SERIES[2])] if balance else [])]:
         if frame[name].notna().any():
-            line = go.Scatter(x=frame["step"], y=frame[name], name=name, mode=mode, line={"color": tint})
+            line = go.Scatter(x=frame["step"], y=frame[name], name=name, line={"color": tint}, **dots)
             figure.add_trace(line, row=row, col=1)
     finish(figure, title=title, height=300 + 90 * balance, legend=True)
     figure.update_yaxes(title_text="load over mean", rangemode="tozero", row=1, col=1)

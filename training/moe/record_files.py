@@ -38,6 +38,8 @@ class Recorded(NamedTuple):
     """Padding included, by rank and place."""
     request: Request
     logits: Float[Tensor, "rank token expert"]
+    settings: dict[str, Any]
+    """The row of the pass: rules, scoring, router."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class Records:
         mask = torch.zeros(shape[0] * shape[1], dtype=torch.bool)
         mask[torch.from_numpy(where)] = True
         request = request_of(logits, str(row["scoring"]), by, None if mask.all() else mask.view(shape[:2]))
-        return Recorded(_tokens(frame, where, mask.numpy()), request, logits)
+        return Recorded(_tokens(frame, where, mask.numpy()), request, logits, row.to_dict())
 
 
 def write_json_lines(path: Path, frame: pd.DataFrame) -> None:

@@ -22,7 +22,7 @@ from training.moe.record_files import Recorded, Records
 from training.moe.records import Routed, route_rows, rules_of
 from training.moe.rules import Rules
 
-STATES = ("all routes", "some routes", "stand-in only", "nothing")
+STATES = ("all routes", "some routes", "stand-in only", "no expert")
 """How a token fares: with k routes or more, fill-ins counted; with fewer; with a stand-in and no route; with neither."""
 
 
@@ -43,9 +43,13 @@ def replay(records: Records, step: int, layer: int, rules: Rules | None = None) 
 
     Raises UserError where no logits are stored, and as `route` does.
     """
-    recorded, row = records.recorded(step, layer), records.passes.loc[(step, layer)].to_dict()
+    return again(records.recorded(step, layer), rules)
+
+
+def again(recorded: Recorded, rules: Rules | None = None) -> Replay:
+    """`replay` of what was read already."""
+    row, by = recorded.settings, recorded.request.choose_by
     plan = ROUTERS[row["router"]](recorded.request, rules or rules_of(row))
-    by = recorded.request.choose_by
     return Replay(recorded, Routed(plan, recorded.logits, row["scoring"], by, row["router"]))
 
 
@@ -84,13 +88,14 @@ def compare(records: Records, passes: Iterable[tuple[int, int]], variants: Mappi
     rows = []
     wanted = list(passes)
     for name, rules in variants.items():
-        found = [_totals(replay(records, step, layer, rules)) for step, layer in wanted]
+        found = [totals(replay(records, step, layer, rules)) for step, layer in wanted]
         rows.append({"variant": name, **pd.DataFrame(found).sum().to_dict()})
     table = pd.DataFrame(rows)
     return table.assign(drop=table["dropped"] / table["demand"], padding_rate=table["padding"] / table["slots"])
 
 
-def _totals(found: Replay) -> dict[str, int]:
+def totals(found: Replay) -> dict[str, int]:
+    """Counts over all ranks and experts, how tokens fare, rows between ranks."""
     loads, real = loads_of(found.plan), found.recorded.request.real().numpy()
     fare = np.bincount(states(found.plan)[real], minlength=len(STATES))
     counts = {name: int(loads[name].sum()) for name in COUNTS}

@@ -89,7 +89,7 @@ def test_comparison_is_the_sum_of_plans_and_moves_are_tokens(tmp_path: Path) -> 
     assert table.at["plain", "kept"] == table.at["recorded", "kept"]
     assert (table[list(STATES)].sum(axis=1) == 4 * 32).all()
     flow = moves(replay(records, 0, 0, plain), replay(records, 0, 0))
-    assert flow.to_numpy().sum() == 32 and flow["nothing"].sum() == 0
+    assert flow.to_numpy().sum() == 32 and flow["no expert"].sum() == 0
     assert np.tril(flow.to_numpy(), -1).sum() + np.diag(flow).sum() == 32, "rectification leaves no token worse off"
 
 

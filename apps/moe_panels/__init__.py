@@ -1,0 +1,1 @@
+"""Panels of the app on mixtures of experts."""

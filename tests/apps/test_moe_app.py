@@ -1,0 +1,231 @@
+"""The MoE page in process: default run, every control, identities, links, what files can feed, bad records."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from apps.moe_panels import exports, opening, overview, strip, view, what_if
+from apps.moe_panels.traffic import Traffic
+from interp.runs.atomic import write_json
+from tests.training.moe.made_records import write_records
+from training.moe.plan import Request, RoutingPlan, route
+from training.moe.record_files import Records, write_json_lines
+from training.moe.rules import Rules
+
+SCRIPT = str(Path(__file__).parent / "on_made_moe.py")
+PLAIN = Rules(k=2, capacity=1.5)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three steps of two layers, 8 experts on 2 ranks."""
+    path = tmp_path_factory.mktemp("runs") / "made"
+    write_records(path, PLAIN, experts=8, steps=3)
+    command = "interp moe train --out runs/made"
+    write_json(
+        path / "manifest.json", {"status": "complete", "config": {"model": "made"}, "command": command, "results": {}}
+    )
+    return path
+
+
+@pytest.fixture
+def on_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
+    monkeypatch.setenv("RUN_FOLDER", str(folder))
+    monkeypatch.setattr(opening, "asked_run", opening.asked_run)  # the script replaces it
+    return Records.open(folder)
+
+
+def visit(**params: str) -> AppTest:
+    page = AppTest.from_file(SCRIPT, default_timeout=120)
+    for name, value in params.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception, page.exception[0].message
+    return page
+
+
+def html(page: AppTest) -> str:
+    return " ".join(block.proto.body for block in page.get("html"))
+
+
+def table(page: AppTest, column: str) -> pd.DataFrame:
+    return next(one.value for one in page.dataframe if column in one.value)
+
+
+def plan_of(records: Records, step: int, layer: int, rules: Rules) -> RoutingPlan:
+    return route(Request.softmax(records.recorded(step, layer).logits), rules)
+
+
+def test_opens_with_numbers_sums_and_charts(on_made: Records) -> None:
+    page, loads = visit(), on_made.loads.query("step == 2")
+    assert not page.error
+    shown, dropped, slots = html(page), loads["dropped"].sum(), int(loads["slots"].sum())
+    assert f"<b>{dropped / loads['demand'].sum():.1%}</b><span>drop</span>" in shown
+    assert f"128 choices = {loads['kept'].sum()} kept + {dropped} dropped ✓" in shown
+    assert f"{slots} slots = {loads['kept'].sum()} kept + 0 filled + {int(loads['padding'].sum())} padding ✓" in shown
+    assert "✗" not in shown and len(page.get("plotly_chart")) == 6
+    assert len(table(page, "violation")) == 2 and "interp moe train --out runs/made" in page.code[0].value
+
+
+@pytest.mark.parametrize("router, k, capacity", [("plain", "2", "1.5"), ("FR+IR", "1", "0.5"), ("IR", "3", "no limit")])
+def test_routing_again_is_the_plan_of_these_rules(on_made: Records, router: str, k: str, capacity: str) -> None:
+    page = visit(layer="1")
+    page.segmented_control(key="router").set_value(router).run()
+    page.selectbox(key="k").set_value(k).run()
+    page.select_slider(key="capacity").set_value(capacity).run()
+    assert not page.exception and not page.error
+    asked = Rules(
+        int(k), float("inf" if capacity == "no limit" else capacity), "own" if "FR" in router else "off", "IR" in router
+    )
+    plan = plan_of(on_made, 2, 1, asked)
+    counts = {name: int(getattr(plan, name).sum()) for name in ("kept", "dropped", "filled", "padding")}
+    slots = plan.slots * 16
+    told = f"{slots} slots = {counts['kept']} kept + {counts['filled']} filled + {counts['padding']} padding ✓"
+    assert (
+        f"again, {view.told(asked)}: {32 * int(k)} choices = {counts['kept']} kept + {counts['dropped']} dropped ✓ · {told}"
+        in html(page)
+    )
+
+
+def test_a_link_restores_the_view(on_made: Records) -> None:
+    page = visit(
+        step="1", layer="0", expert="5", router="FR", k="1", capacity="0.75", priority="top1", text="3", sort="true"
+    )
+    assert not page.error and page.select_slider(key="step").value == "1"
+    assert page.selectbox(key="expert").value == "5" and page.segmented_control(key="router").value == "FR"
+    shown = html(page)
+    assert "Layer 0, expert 5" in shown and "again, top-1, c 0.75, FR" in shown
+    assert page.selectbox(key="text").value == "3" and page.toggle(key="sort").value
+
+
+@pytest.mark.parametrize("asked", [{"step": "99"}, {"layer": "x"}, {"expert": "-1"}, {"expert": "<b>"}])
+def test_bad_numbers_of_a_link_are_told(on_made: Records, asked: dict[str, str]) -> None:
+    page = visit(**asked)
+    assert len(page.error) == 1 and "ignored" in page.error[0].value
+    assert not visit(router="best", k="99", capacity="-1", priority="x").error
+
+
+def test_every_control_moves_without_complaint(on_made: Records) -> None:
+    page = visit()
+    moves: list[tuple[Any, list[Any]]] = [
+        (lambda: page.select_slider(key="step"), ["0", "1"]),
+        (lambda: page.selectbox(key="layer"), ["0", "1"]),
+        (lambda: page.selectbox(key="expert"), ["0", "7"]),
+        (lambda: page.toggle(key="sort"), [True]),
+        (lambda: page.segmented_control(key="router"), ["FR", "IR", "plain", "FR+IR"]),
+        (lambda: page.selectbox(key="priority"), ["top1"]),
+        (lambda: page.selectbox(key="text"), ["1", "3"]),
+        (lambda: page.segmented_control(key="shown"), ["Routed again"]),
+        (lambda: page.segmented_control(key="measure"), ["Empty slots", "Rows that stand-ins add"]),
+    ]
+    for control, values in moves:
+        for value in values:
+            control().set_value(value).run()
+            assert not page.exception and not page.error and "✗" not in html(page)
+
+
+def test_a_token_is_read_by_its_position_in_every_layer(on_made: Records) -> None:
+    page = visit(text="2")
+    page.number_input(key="position-0").set_value(5).run()
+    assert not page.exception
+    rows = on_made.routes(2).query("sequence == 2 and position == 5")
+    found = table(page, "what became of it")
+    assert found["expert"].tolist() == rows.sort_values(["layer", "choice"])["expert"].tolist()
+    assert set(found["what became of it"]) <= {"kept", "dropped"}
+    page.segmented_control(key="shown").set_value("Routed again").run()
+    fates = set(table(page, "what became of it")["what became of it"])
+    assert "routed again by top-2, c 1.5, FR+IR" in html(page) and fates <= {"kept", "dropped", "filled in", "stand-in"}
+
+
+def test_variants_are_compared_and_kept(on_made: Records) -> None:
+    page = visit()
+    found = table(page, "variant").set_index("variant")
+    assert list(found.index) == [
+        "recorded: top-2, c 1.5, plain",
+        *(f"top-2, c 1.5, {name}" for name in ("plain", "IR", "FR", "FR+IR")),
+    ]
+    plans = [plan_of(on_made, 2, layer, Rules(2, 1.5, "own", True)) for layer in (0, 1)]
+    assert found["rectified"].iloc[-1] == sum(int(plan.rectified.sum()) for plan in plans)
+    assert found["filled"].iloc[-1] == sum(int(plan.filled.sum()) for plan in plans)
+    assert found["drop"].nunique() == 1 and found["rows sent"].nunique() == 1, "FR and IR add no slot and drop nothing"
+    assert found["Δ no expert"].iloc[-1] == -found["no expert"].iloc[0] and found["Δ padding"].iloc[3] <= 0
+    page.select_slider(key="capacity").set_value("0.5").run()
+    page.button(key="add").click().run()
+    page.select_slider(key="capacity").set_value("2").run()
+    assert "added: top-2, c 0.5, FR+IR, fill by own" in set(table(page, "variant")["variant"])
+    page.button(key="forget").click().run()
+    assert len(table(page, "variant")) == 5
+
+
+def test_routes_alone_feed_what_they_can(on_made: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json_lines(tmp_path / "routes.jsonl", on_made.routes(1))
+    monkeypatch.setenv("RUN_FOLDER", str(tmp_path / "routes.jsonl"))
+    page = visit()
+    shown = html(page)
+    assert not page.error and "<b>unknown</b><span>padding</span>" in shown and "no router logits" in shown
+    assert "There is one step" in shown and "slots =" not in shown and len(page.get("plotly_chart")) == 3
+
+
+def test_counts_alone_feed_loads(on_made: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json_lines(tmp_path / "loads.jsonl", on_made.seen.reset_index())
+    monkeypatch.setenv("RUN_FOLDER", str(tmp_path / "loads.jsonl"))
+    page = visit()
+    assert not page.error and "only counts were kept, no tokens" in html(page) and len(page.get("plotly_chart")) == 3
+
+
+@pytest.mark.parametrize("damage, told", [
+    ("routes/part-00001.parquet", "cannot be read"), ("running", "not finished"), ("empty", "no routing records"),
+    ("column", "lacks the column expert"),
+])  # fmt: skip
+def test_bad_records_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str, told: str) -> None:
+    if damage != "empty":
+        write_records(tmp_path, PLAIN)
+    if damage == "running":
+        write_json(tmp_path / "manifest.json", {"status": "running"})
+    elif damage == "column":
+        part = tmp_path / "routes" / "part-00000.parquet"
+        pd.read_parquet(part).drop(columns="expert").to_parquet(part)
+    elif damage != "empty":
+        for part in (tmp_path / "routes").iterdir():
+            part.write_bytes(b"no parquet")
+    monkeypatch.setenv("RUN_FOLDER", str(tmp_path))
+    page = visit()
+    assert told in page.error[0].value.replace("\\", "") and not page.exception
+
+
+def test_unrelated_reruns_read_and_route_nothing_anew(on_made: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = visit()
+    read: list[str] = []
+    monkeypatch.setattr(Records, "recorded", lambda *of: read.append("recorded"))
+    monkeypatch.setattr(Records, "routes", lambda *of: read.append("routes"))
+    page.toggle(key="sort").set_value(True).run()
+    page.selectbox(key="expert").set_value("3").run()
+    assert not read and not page.exception
+
+
+def test_exports_are_whole(on_made: Records, folder: Path) -> None:
+    traffic = Traffic.open(folder)
+    seen = view.View(traffic, 2, 1, 0, PLAIN, Rules(2, 1.5, "own", True))
+    found = json.loads(exports.health_json(seen))
+    assert {one.name for one in overview.numbers(seen)} == set(found["numbers"]) and len(found["layers"]) == 2
+    sweep = what_if.sweep(seen)
+    assert set(sweep["router"]) == {"plain", "IR", "FR", "FR+IR"} and sweep["share"].between(0, 1).all()
+    assert sweep[sweep["router"] == "IR"]["share"].max() == 0
+
+
+def test_strip_tells_the_fate_of_every_choice(on_made: Records) -> None:
+    rows = on_made.routes(2, 0)
+    own = rows[rows["sequence"] == 1]
+    found = strip.strip_data(own, 8, 3)
+    assert [one["position"] for one in found["tokens"]] == list(range(8)) and found["chosen"] == 3
+    dropped = own[~own["kept"]].groupby("position").size()
+    assert {one["position"] for one in found["tokens"] if "dropped" in one["marks"]} == set(dropped.index)
+    assert all(re.search(r"expert \d 0\.\d\d (kept|dropped)", one["hint"]) for one in found["tokens"])
+    assert len({strip.tint(expert, 64) for expert in range(64)}) == 64

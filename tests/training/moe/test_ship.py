@@ -1,0 +1,93 @@
+"""Shipped records are those of the run: routes of the chosen steps, counts of all; what must not be shipped is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from interp.runs.atomic import write_json
+from interp.runs.errors import UserError
+from tests.training.moe.made_records import write_records
+from training.moe import ship as shipping
+from training.moe.record_files import Records
+from training.moe.replay import replayed_rows
+from training.moe.rules import Rules
+from training.moe.ship import ship
+from training.moe.specialisation import co_activation, top_tokens
+
+BOTH = Rules(k=2, capacity=1.5, fill="own", rectify=True)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    write_records(tmp_path / "run", BOTH, steps=4)
+    manifest = {"status": "complete", "config": {"model": "made"}, "seed": 1, "results": {"loss": 2.0}, "command": "x"}
+    write_json(tmp_path / "run" / "manifest.json", manifest)
+    (tmp_path / "LICENSE").write_text("as you like")
+    return tmp_path / "run"
+
+
+def test_shipped_records_count_and_replay_as_the_run_does(run: Path, tmp_path: Path) -> None:
+    manifest = ship(run, [3, 1], [tmp_path / "LICENSE"], "made text", tmp_path / "demo")
+    whole, shipped = Records.open(run), Records.open(tmp_path / "demo")
+    pd.testing.assert_frame_equal(shipped.loads, whole.loads)
+    pd.testing.assert_frame_equal(shipped.passes, whole.passes)
+    assert shipped.routed_steps == [1, 3] and shipped.manifest["config"]["model"] == "made"
+    pd.testing.assert_frame_equal(replayed_rows(shipped, 3, 1), whole.routes(3, 1))
+    files = {str(path.relative_to(tmp_path / "demo")) for path in (tmp_path / "demo").rglob("*") if path.is_file()}
+    assert files == {*manifest["sha256"], "manifest.json"}
+    for name, known in manifest["sha256"].items():
+        assert hashlib.sha256((tmp_path / "demo" / name).read_bytes()).hexdigest() == known
+    assert "made text" in (tmp_path / "demo" / "licences" / "NOTICE").read_text()
+    ship(run, [0], [tmp_path / "LICENSE"], "made text", tmp_path / "demo")
+    assert Records.open(tmp_path / "demo").routed_steps == [0]
+
+
+def test_what_must_not_be_shipped(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo, licence = tmp_path / "demo", tmp_path / "LICENSE"
+    for steps, licences, told in [
+        ([9], [licence], "no routes of step 9"),
+        ([], [licence], "one of its steps"),
+        ([1], [], "no licence"),
+        ([1], [tmp_path / "absent"], "absent is missing"),
+    ]:
+        with pytest.raises(UserError, match=told):
+            ship(run, steps, licences, "made text", demo)
+    monkeypatch.setattr(shipping, "MOST_BYTES", 1000)
+    with pytest.raises(UserError, match="ship fewer steps"):
+        ship(run, [1], [licence], "made text", demo)
+    manifest = json.loads((run / "manifest.json").read_text())
+    write_json(run / "manifest.json", manifest | {"status": "running"})
+    with pytest.raises(UserError, match="not finished"):
+        ship(run, [1], [licence], "made text", demo)
+    assert not demo.exists()
+
+
+def routes() -> pd.DataFrame:
+    """Expert 0 reads every 'a'; 'b' goes to 1 and 2 once, and once is dropped by 0."""
+    rows = [("a", 0, 0), ("a", 0, 1), ("b", 1, 2), ("b", 2, 2), ("b", 0, 3)]
+    frame = pd.DataFrame(rows, columns=["token", "expert", "position"])
+    kept = [True, True, True, True, False]
+    return frame.assign(sequence=0, probability=0.5, kept=kept, filled=False, rectified=False)
+
+
+def test_tokens_of_an_expert_are_those_it_reads() -> None:
+    found = top_tokens(routes(), 0)
+    assert found["token"].tolist() == ["a"] and found["count"].tolist() == [2]
+    assert found["share"].tolist() == [1.0] and found["lift"].tolist() == [2.0]
+    assert top_tokens(routes(), 1)["share"].tolist() == [0.5] and top_tokens(routes(), 7).empty
+
+
+def test_pairs_are_over_chance() -> None:
+    ratio = co_activation(routes(), 3)
+    assert np.isnan(np.diag(ratio)).all() and ratio.at[0, 1] == 0
+    generator = np.random.default_rng(0)
+    chosen = np.array([generator.choice(4, 2, replace=False) for _ in range(4000)])
+    frame = pd.DataFrame({"expert": chosen.ravel(), "position": np.repeat(np.arange(4000), 2), "sequence": 0, "token": "a"})
+    even = co_activation(frame.assign(kept=True, filled=False, rectified=False), 4).to_numpy()
+    assert np.nanmax(np.abs(even - 1)) < 0.1
