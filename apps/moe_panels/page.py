@@ -94,7 +94,7 @@ def _run_box() -> None:
             bind="query-params",
             max_chars=1000,
         )
-        note("`interp moe record --model MODEL --text FILE --out runs/mine` makes such a folder for your own model.")
+        note("`interp moe record MODEL --text FILE --out runs/mine` makes such a folder for your own model.")
 
 
 def _forget() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.moe_record import record
+from interp.cli.moe_replay import replay, ship
 from interp.cli.moe_training import evaluate, train, upcycle
 from interp.cli.options import AsJson
 from interp.cli.output import emit
@@ -23,6 +24,8 @@ app.command()(upcycle)
 app.command()(train)
 app.command()(evaluate)
 app.command()(record)
+app.command()(replay)
+app.command()(ship)
 
 _ACCEPTED = 'accepted is {"probabilities": [rank][token][expert], "experts_per_rank": a whole number}'
 

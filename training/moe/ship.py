@@ -16,11 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
-from interp.runs.atomic import sha256, write_json, write_text
+from interp.runs.atomic import replacing, sha256, write_json, write_text
 from interp.runs.errors import UserError
 from interp.runs.folder import origin
-from interp.runs.parts import part_path, write_part
+from interp.runs.parts import part_path
 from training.moe.record_files import Records
 from training.moe.records import LOADS
 
@@ -77,8 +78,17 @@ def _write_tables(records: Records, steps: list[int], folder: Path) -> None:
     for step in steps:
         for table in ("routes", "logits"):
             rows = records.tables[table].to_table(filter=ds.field("step") == step)
-            write_part(part_path(folder / table, step), rows)
+            _write(part_path(folder / table, step), rows)
     counts = records.seen.reset_index()
     rest = counts[~counts["step"].isin(steps)]
-    write_part(part_path(folder / "loads", 0), pa.Table.from_pandas(rest[LOADS.names], schema=LOADS, preserve_index=False))
-    write_part(part_path(folder / "passes", 0), records.tables["passes"].to_table())
+    _write(part_path(folder / "loads", 0), pa.Table.from_pandas(rest[LOADS.names], schema=LOADS, preserve_index=False))
+    _write(part_path(folder / "passes", 0), records.tables["passes"].to_table())
+
+
+def _write(path: Path, rows: pa.Table) -> None:
+    """Without dictionaries of numbers that hardly repeat, which would double them."""
+    words = [
+        field.name for field in rows.schema if not pa.types.is_floating(field.type) and not pa.types.is_nested(field.type)
+    ]
+    with replacing(path) as temporary:
+        pq.write_table(rows, temporary, compression="zstd", compression_level=19, use_dictionary=words)
