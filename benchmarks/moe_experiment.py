@@ -36,15 +36,21 @@ from training.moe.comparison import (
     trained_table,
 )
 from training.moe.decoder import MoEShape
-from training.moe.evaluate import with_intervals
+from training.moe.evaluate import MEASURES, with_intervals
+from training.moe.rules import Rules
 from training.moe.skew import SKEW_KEYS
 from training.moe.train import MoETraining
+from training.moe.variants import name_of
 
 REPORTED = {
     ("top-1", "IR"): 1.22, ("top-1", "FR"): -0.24, ("top-1", "FR+IR"): 1.28,
     ("top-2", "IR"): 0.31, ("top-2", "FR"): 0.66, ("top-2", "FR+IR"): 0.97,
 }  # fmt: skip
 """Points over plain top-k of the same k, 8 experts, from the authors' notebooks."""
+QUALITY = ("loss", "accuracy")
+"""Measures of which differences are told."""
+SHOWN = (*QUALITY, "dropped", "padding", "extra_rows")
+"""Measures in the README."""
 FULL = MoETraining(steps=120, held_out_tokens=12_288)
 QUICK = MoETraining(shape=MoEShape(4, 2), steps=4, batch=4, context=128, text_tokens=20_000, held_out_tokens=1_024, lr=2e-3)
 
@@ -63,11 +69,11 @@ def measure(out: Path, settings: Comparison) -> dict[str, Any]:
         "seeds": settings.seeds,
         "dense": found.dense,
         "experts_apart": spread(out, settings).to_dict("records"),
-        "trained": records(trained_table(found.rows)),
+        "trained": records(trained_table(found.rows), *SHOWN),
         "trained_against_plain": _with_reported(gains[gains.trained_with != "plain"]),
-        "at_test_time": records(at_test_time(found.rows)),
+        "at_test_time": records(at_test_time(found.rows), *SHOWN),
         "at_test_time_against_plain": _with_reported(gains[gains.trained_with == "plain"]),
-        "sweep": records(with_intervals(found.rows), every=True),
+        "sweep": records(with_intervals(found.rows), *MEASURES),
         **_orders(found),
         "note": (__doc__ or "").partition("\n\n")[2].strip(),
         "title": "Rectified routing, trained with and at test time only",
@@ -77,36 +83,31 @@ def measure(out: Path, settings: Comparison) -> dict[str, Any]:
 
 def _orders(found: Compared) -> dict[str, Any]:
     return {
-        "orders": records(with_intervals(found.orders, SKEW_KEYS)),
-        "orders_against_confidence": records(order_differences(found.orders)),
+        "orders": records(with_intervals(found.orders, SKEW_KEYS), *QUALITY, "dropped"),
+        "orders_against_confidence": records(order_differences(found.orders), *QUALITY),
     }
 
 
-def records(table: pd.DataFrame, *, every: bool = False) -> list[dict[str, Any]]:
-    """Rows as JSON has them; without `every`, without the measures that follow from others."""
-    spare = [] if every else [name for name in table if name.startswith(("lost", "extra_rows_"))]
-    shown = table.drop(columns=spare).astype(object)
+def records(table: pd.DataFrame, *measures: str) -> list[dict[str, Any]]:
+    """Rows as JSON has them, of some measures with their intervals."""
+    spare = {f"{name}{end}" for name in set(MEASURES) - set(measures) for end in ("", "_low", "_high")}
+    shown = table.drop(columns=list(spare)).astype(object)
     return shown.where(shown.notna(), None).to_dict("records")
 
 
 def _with_reported(table: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = records(table)
+    rows = records(table, *QUALITY)
     for row in rows:
-        name = {("on", False): "IR", ("off", True): "FR", ("on", True): "FR+IR"}.get(
-            (row["rectify"], row["fill"] != "off"), ""
-        )
-        row["reported_gain_points"] = REPORTED.get((row["router"], name))
+        router = name_of(Rules(fill=row["fill"], rectify=row["rectify"] == "on"))
+        row["reported_gain_points"] = REPORTED.get((row["router"], router))
     return rows
 
 
 def main() -> None:
     """Train, measure and write the result."""
     given = arguments(__doc__).parse_args()
-    settings = (
-        Comparison(QUICK, seeds=2, capacities=(0.5, 1.0), orders=("confidence", "reverse"))
-        if given.quick
-        else Comparison(FULL)
-    )
+    quick = Comparison(QUICK, seeds=2, capacities=(0.5, 1.0), orders=("confidence", "reverse"))
+    settings = quick if given.quick else Comparison(FULL)
     out = Path("runs") / ("moe_experiment_quick" if given.quick else "moe_experiment")
     publish("moe_experiment", measure(out, settings), quick=given.quick, seed=1)
 
