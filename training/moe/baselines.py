@@ -3,7 +3,8 @@
 Plain top-1 and top-2, dropless (infinite capacity) and random priority (order `random`) are rules of `route` itself.
 
 - Expert choice (arXiv 2202.09368): every expert takes the C tokens of a rank that score it highest; a token may get none,
-  or all. Nothing is refused, and slots are never empty. It looks at later tokens, so it is no causal router.
+  or all. Nothing is refused, and slots stay empty only where an expert has more of them than there are tokens. It looks at
+  later tokens, so it is no causal router.
 - BASE (arXiv 2103.16716): the assignment of tokens to slots with the greatest sum of log scores; k = 1.
 - Loss-free balancing (arXiv 2408.15664): a bias on the scores, in the choice only, that moves by the sign of the load.
 
@@ -24,11 +25,11 @@ from interp.runs.errors import UserError
 from training.moe.plan import Choices, Request, RoutingPlan, complete, route
 from training.moe.rules import Rules
 
-Router = Callable[..., RoutingPlan]
-"""(request, rules, generator=None) -> plan."""
+Router = Callable[[Request, Rules], RoutingPlan]
+"""(request, rules) -> plan."""
 
 
-def expert_choice(request: Request, rules: Rules, *, generator: torch.Generator | None = None) -> RoutingPlan:
+def expert_choice(request: Request, rules: Rules) -> RoutingPlan:
     """Every expert takes C tokens of each rank. Infinite capacity is read as k, a slot a choice."""
     ranks, tokens, experts = request.scores.shape
     slots = _slots(rules, rules.k, tokens, experts)
@@ -44,7 +45,7 @@ def expert_choice(request: Request, rules: Rules, *, generator: torch.Generator 
     return complete(request, rules, slots, choices, slot[placed], choices.at(torch.arange(0, device=token.device)))
 
 
-def base(request: Request, rules: Rules, *, generator: torch.Generator | None = None) -> RoutingPlan:
+def base(request: Request, rules: Rules) -> RoutingPlan:
     """The best balanced assignment on each rank. Infinite capacity is read as 1. Raises UserError for k other than 1."""
     if rules.k != 1:
         raise UserError(f"BASE with k {rules.k} is refused; accepted is 1, as it assigns every token to one expert")

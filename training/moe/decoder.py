@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from interp.runs.errors import UserError
 from training.moe.layer import MoELayer, Traffic
-from training.moe.records import RecordWriter, Routed, Tokens, scores_of
+from training.moe.plan import scores_of
+from training.moe.ranks import check_ranks
+from training.moe.records import RecordWriter, Routed, Tokens
 from training.moe.rules import Rules
 
 
@@ -32,23 +34,21 @@ class MoEShape:
     """The last of so many layers; arXiv 2402.12399 has 2 (by its code)."""
 
     def __post_init__(self) -> None:
-        if self.ranks < 1 or self.experts < 1 or self.experts % self.ranks:
-            told = f"{self.experts} experts cannot be divided among {self.ranks} ranks"
-            raise UserError(f"{told}; accepted is a multiple of the ranks")
+        check_ranks(self.experts, self.ranks)
         if self.every < 1:
             raise UserError(f"a mixture in every {self.every} layers is refused; accepted is a whole number from 1")
 
 
 def moe_layers(model: nn.Module) -> dict[int, MoELayer]:
-    """Mixtures of experts by the number of their layer, the first number in their name."""
+    """Mixtures of experts by the number of their layer."""
     found = {name: module for name, module in model.named_modules() if isinstance(module, MoELayer)}
     return {layer_number(name): module for name, module in found.items()}
 
 
-def layer_number(name: str) -> int:
-    """The number of the layer a module is part of, 0 for a module outside of all."""
-    number = re.search(r"\d+", name)
-    return int(number[0]) if number else 0
+def layer_number(name: str, otherwise: int = 0) -> int:
+    """The number of the layer a module is part of, by its name: after `layers` or `h`, else the first number in it."""
+    number = re.search(r"\b(?:layers|h)\.(\d+)\b", name) or re.search(r"(\d+)", name)
+    return int(number[1]) if number else otherwise
 
 
 def set_rules(model: nn.Module, rules: Rules) -> None:

@@ -12,7 +12,6 @@ rank, so without the communication that groups are there to bound) from all expe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,7 +20,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from interp.runs.errors import UserError
-from training.moe.plan import best
+from training.moe.decoder import layer_number
+from training.moe.plan import best, scores_of
 
 Scores = Float[Tensor, "token expert"]
 
@@ -58,8 +58,7 @@ class Gate(NamedTuple):
 
     def scores(self, logits: Scores) -> Scores:
         """In float32 or better."""
-        exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return exact.sigmoid() if self.family.scoring == "sigmoid" else torch.softmax(exact, -1)
+        return scores_of(logits, self.family.scoring)
 
     def choose_by(self, scores: Scores, own: Int[Tensor, "token choice"]) -> Scores | None:
         """What experts are chosen by, where not by the scores. `own` are those that the gate itself chose.
@@ -79,8 +78,7 @@ def gates(model: nn.Module) -> list[Gate]:
     found: list[Gate] = []
     for name, module in model.named_modules():
         if family := _family(module):
-            place = re.search(r"\blayers\.(\d+)\.", name)
-            found.append(Gate(int(place[1]) if place else len(found), module, family))
+            found.append(Gate(layer_number(name, len(found)), module, family))
     if not found:
         kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
         raise UserError(f"a model of type '{kind}' has no router that is known here; supported are {SUPPORTED}")

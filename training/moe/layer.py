@@ -8,18 +8,19 @@ The names of the parameters are those of `transformers`' MixtralSparseMoeBlock.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import linear
 
 from interp.runs.errors import UserError
 from training.moe.baselines import ROUTERS, LossFreeBias
 from training.moe.experts import Experts, Rows
 from training.moe.losses import balance_loss, z_loss
-from training.moe.plan import Request, RoutingPlan, StandIns
+from training.moe.plan import Request, RoutingPlan, StandIns, with_drawn_seed
+from training.moe.ranks import check_ranks, dealt
 from training.moe.rules import Rules
 
 
@@ -33,9 +34,7 @@ class LayerShape:
     ranks: int = 1
 
     def __post_init__(self) -> None:
-        if self.ranks < 1 or self.experts < 1 or self.experts % self.ranks:
-            told = f"{self.experts} experts cannot be divided among {self.ranks} ranks"
-            raise UserError(f"{told}; accepted is a multiple of the ranks")
+        check_ranks(self.experts, self.ranks)
 
 
 class Traffic(NamedTuple):
@@ -74,23 +73,25 @@ class MoELayer(nn.Module):
         """Output of every token, 0 for those without a route; `traffic` tells what happened. `mask` is False for padding."""
         flat = x.reshape(-1, x.shape[-1])
         request, logits = self._request(flat, None if mask is None else mask.reshape(-1))
-        plan = ROUTERS[self.router](request, self.rules, generator=self.generator)
+        plan = ROUTERS[self.router](request, with_drawn_seed(self.rules, self.generator))
         self.traffic = Traffic(plan, logits, balance_loss(request), z_loss(logits, request.mask))
         if self.training and self.bias is not None:
             self.bias.update(plan.demand)
         return self.experts(flat, rows_of(plan)).to(x.dtype).view(x.shape)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the last pass, whose tensors are part of a graph: a copy of the layer has had none."""
+        return {**self.__dict__, "traffic": None}
+
     def _request(self, flat: Tensor, mask: Tensor | None) -> tuple[Request, Tensor]:
         """Scores by rank; the last rank is filled up where tokens cannot be divided."""
-        short = -len(flat) % self.ranks
         with torch.autocast(flat.device.type, enabled=False):
             exact = torch.promote_types(flat.dtype, torch.float32)
             logits = linear(flat.to(exact), self.gate.weight.to(exact))
-        if short:
-            logits = pad(logits, (0, 0, 0, short))
-            mask = pad(torch.ones_like(flat[:, 0], dtype=torch.bool) if mask is None else mask, (0, short))
-        logits = logits.view(self.ranks, -1, logits.shape[-1])
-        request = Request.softmax(logits, None if mask is None else mask.view(self.ranks, -1))
+        if mask is None and len(flat) % self.ranks:
+            mask = torch.ones_like(flat[:, 0], dtype=torch.bool)
+        logits = dealt(logits, self.ranks)
+        request = Request.softmax(logits, None if mask is None else dealt(mask, self.ranks))
         if self.bias is not None:
             request = Request(request.scores, self.bias.choose_by(request.scores), request.mask)
         return request, logits

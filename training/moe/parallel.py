@@ -31,7 +31,7 @@ from training.moe.baselines import ROUTERS
 from training.moe.experts import Experts, Rows
 from training.moe.layer import LayerShape, MoELayer, Traffic
 from training.moe.losses import balance_loss, z_loss
-from training.moe.plan import RoutingPlan
+from training.moe.plan import RoutingPlan, with_drawn_seed
 from training.moe.rules import Rules
 
 
@@ -90,7 +90,7 @@ class ParallelMoELayer(MoELayer):
         flat = x.reshape(-1, x.shape[-1])
         request, logits = self._request(flat, None if mask is None else mask.reshape(-1))
         request = replace(request, place=(self.rank, self.world))
-        plan = self._agreed(ROUTERS[self.router](request, self.rules, generator=self.generator))
+        plan = self._agreed(ROUTERS[self.router](request, with_drawn_seed(self.rules, self.generator)))
         self.traffic = Traffic(plan, logits, balance_loss(request), z_loss(logits, request.mask))
         if self.training and self.bias is not None:
             demand = plan.demand

@@ -20,7 +20,7 @@ the machine epsilon; so weights sum to 1 however unlikely the only route of a to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -28,6 +28,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp.runs.errors import UserError
+from training.moe.ranks import check_ranks
 from training.moe.rules import Rules
 
 Counts = Int[Tensor, "rank expert"]
@@ -52,8 +53,7 @@ class Request:
         if self.scores.ndim != 3 or 0 in self.scores.shape:
             raise UserError(f"scores of shape {list(self.scores.shape)} are refused; accepted is [rank, token, expert]")
         experts, ranks = self.scores.shape[2], self.place[1] if self.place else len(self.scores)
-        if experts % ranks:
-            raise UserError(f"{experts} experts cannot be divided among {ranks} ranks; accepted is a multiple of the ranks")
+        check_ranks(experts, ranks)
         found = self.scores.detach()
         self._refuse(found, ~(found.isfinite() & (found >= 0)))
         if self.choose_by is not None:
@@ -62,7 +62,7 @@ class Request:
     @classmethod
     def softmax(cls, logits: Float[Tensor, "rank token expert"], mask: Bool[Tensor, "rank token"] | None = None) -> Request:
         """Scores of a softmax router, in float32 or better."""
-        return cls(torch.softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), -1), mask=mask)
+        return cls(scores_of(logits, "softmax"), mask=mask)
 
     @staticmethod
     def _refuse(values: Tensor, wrong: Tensor) -> None:
@@ -83,6 +83,12 @@ class Request:
         """Whether a token, numbered through, is none of the padding."""
         whole = torch.ones(self.scores.shape[:2], dtype=torch.bool, device=self.scores.device)
         return (whole if self.mask is None else self.mask).flatten()
+
+
+def scores_of(logits: Float[Tensor, "*batch expert"], scoring: str) -> Float[Tensor, "*batch expert"]:
+    """Scores of a router's logits, `softmax` or `sigmoid`, in float32 or better."""
+    exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return exact.sigmoid() if scoring == "sigmoid" else torch.softmax(exact, -1)
 
 
 class Choices(NamedTuple):
@@ -136,6 +142,8 @@ class RoutingPlan:
     refused: Choices
     """Choices up to the k-th that found no slot, before FR and IR."""
     stand_ins: StandIns
+    real: Bool[Tensor, " token"]
+    """Whether a token, numbered through, is none of the padding."""
 
     @property
     def kept(self) -> Counts:
@@ -191,18 +199,23 @@ class RoutingPlan:
         return torch.bincount(self.rank(token) * experts + expert, minlength=ranks * experts).view(ranks, experts)
 
 
-def route(
-    scores: Float[Tensor, "rank token expert"] | Request, rules: Rules, *, generator: torch.Generator | None = None
-) -> RoutingPlan:
+def with_drawn_seed(rules: Rules, generator: torch.Generator) -> Rules:
+    """The rules of one pass: order `random` has a seed of its own in each, which its plan then tells."""
+    if rules.order != "random":
+        return rules
+    return replace(rules, seed=int(torch.randint(2**53, (), generator=generator)))
+
+
+def route(scores: Float[Tensor, "rank token expert"] | Request, rules: Rules) -> RoutingPlan:
     """The plan of the top-k router with these rules; probabilities alone will do (`Request.softmax` takes logits).
 
-    `generator` is of order `random`. Raises UserError for k above the number of experts, and as `Request` does.
+    Raises UserError for k above the number of experts, and as `Request` does.
     """
     request = scores if isinstance(scores, Request) else Request(scores)
     ranks, tokens, experts = request.scores.shape
     if rules.k > experts:
         raise UserError(f"k {rules.k} is more than the {experts} experts there are; accepted is 1 to {experts}")
-    served = _in_serving_order(request, rules, generator)
+    served = _in_serving_order(request, rules)
     cell = served.expert * ranks + served.token // tokens
     cell, by_cell = torch.sort(cell, stable=True)
     served, sizes = served.at(by_cell), torch.bincount(cell, minlength=ranks * experts)
@@ -229,11 +242,15 @@ def complete(
         total = total / request.mass.detach().flatten().to(total.dtype)
     weights = [share / total[where] for share, where in zip(shares, (placed.token, token), strict=True)]
     routes = Routes(*placed, slot, placed.choice >= rules.k, weights[0])
-    return RoutingPlan(rules, tokens, (ranks, experts), slots, routes, refused, StandIns(token, stand_in, weights[1]))
+    stand_ins = StandIns(token, stand_in, weights[1])
+    return RoutingPlan(rules, tokens, (ranks, experts), slots, routes, refused, stand_ins, request.real())
 
 
 def best(preferences: Float[Tensor, "token expert"], count: int) -> Int[Tensor, "token choice"]:
-    """The `count` best experts of every token, best first; of equals the lower number first, as torch.topk does not."""
+    """The `count` best experts of every token, best first; of equals the lower number first, as torch.topk does not.
+
+    Those at -inf come last, and their numbers say nothing.
+    """
     left = preferences.clone()
     found = torch.empty(len(left), count, dtype=torch.long, device=left.device)
     for choice in range(count):
@@ -242,11 +259,11 @@ def best(preferences: Float[Tensor, "token expert"], count: int) -> Int[Tensor, 
     return found
 
 
-def _in_serving_order(request: Request, rules: Rules, generator: torch.Generator | None) -> Choices:
+def _in_serving_order(request: Request, rules: Rules) -> Choices:
     """All choices of all tokens, those first that are placed first."""
     preferences, scores = request.preferences(), request.flat().detach()
     chosen = best(preferences, min(rules.gate, preferences.shape[1]))
-    order = _order(scores, rules, generator)
+    order = _order(scores, rules)
     orders = [order] * chosen.shape[1]
     if rules.fill == "own" and chosen.shape[1] > rules.k:
         own = scores.gather(1, chosen[:, rules.k :]).squeeze(1)
@@ -256,16 +273,16 @@ def _in_serving_order(request: Request, rules: Rules, generator: torch.Generator
     served = Choices(token, chosen[token, choice], choice)
     if request.mask is None and request.choose_by is None:
         return served
-    return served.at(request.real()[token] & (preferences[token, served.expert] > -torch.inf))
+    allowed = (preferences > -torch.inf).sum(1)
+    return served.at(request.real()[token] & (choice < allowed[token]))
 
 
-def _order(scores: Tensor, rules: Rules, generator: torch.Generator | None) -> Int[Tensor, " token"]:
+def _order(scores: Tensor, rules: Rules) -> Int[Tensor, " token"]:
     """Tokens, those first that are served first. Across ranks the order does not matter."""
     if rules.order == "position":
         return torch.arange(len(scores), device=scores.device)
     if rules.order == "random":
-        generator = generator or torch.Generator().manual_seed(rules.seed)
-        return torch.randperm(len(scores), generator=generator, device=generator.device).to(scores.device)
+        return torch.randperm(len(scores), generator=torch.Generator().manual_seed(rules.seed)).to(scores.device)
     return scores.amax(1).sort(descending=rules.order == "confidence", stable=True).indices
 
 

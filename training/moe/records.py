@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.runs.parts import part_path, write_part
-from training.moe.plan import Request, RoutingPlan
+from training.moe.plan import Request, RoutingPlan, scores_of
 from training.moe.rules import Rules
 
 ROUTES = pa.schema([
@@ -158,17 +158,6 @@ class RecordWriter:
                 rows.clear()
 
 
-def record_plan(writer: RecordWriter, step: int, layer: int, tokens: Tokens, logits: Tensor, plan: RoutingPlan) -> None:
-    """Record what a softmax router with top-k choices did; `RecordWriter.add` takes the other ones."""
-    writer.add(step, layer, tokens, Routed(plan, logits))
-
-
-def scores_of(logits: Float[Tensor, "*batch expert"], scoring: str) -> Float[Tensor, "*batch expert"]:
-    """Scores of a router's logits, in float32 or better."""
-    exact = logits.detach().to(torch.promote_types(logits.dtype, torch.float32))
-    return exact.sigmoid() if scoring == "sigmoid" else torch.softmax(exact, -1)
-
-
 def request_of(logits: Tensor, scoring: str, choose_by: Tensor | None, mask: Tensor | None) -> Request:
     """What a router said, from what was recorded."""
     return Request(scores_of(logits, scoring), choose_by, mask)
@@ -179,7 +168,7 @@ def route_rows(step: int, layer: int, tokens: Tokens, routed: Routed) -> pa.Tabl
     plan = routed.plan
     columns = _choices(plan)
     token, expert = columns["token"], columns["expert"]
-    score = scores_of(routed.logits, routed.scoring).flatten(0, 1)[token, expert]
+    score = scores_of(routed.logits.detach(), routed.scoring).flatten(0, 1)[token, expert]
     order = torch.argsort(token * 256 + columns["choice"] % 256, stable=True).cpu().numpy()
     given = {name: column.detach().cpu().numpy()[order] for name, column in columns.items()}
     where = given.pop("token")

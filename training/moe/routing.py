@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from training.moe.decoder import moe_layers, routed_layers, seed_orders
 from training.moe.families import gates
-from training.moe.plan import Request
+from training.moe.ranks import check_ranks
 from training.moe.records import Routed
 from training.moe.rules import Rules
 from training.moe.wrap import RoutedModel
@@ -38,7 +37,7 @@ class OurLayers:
         self.model, self._layers = model, moe_layers(model).values()
         self._before = [(layer.rules, layer.ranks) for layer in self._layers]
         for layer in self._layers:
-            Request(torch.ones(ranks, 1, len(layer.experts)))
+            check_ranks(len(layer.experts), ranks)
         for layer in self._layers:
             asked = rules(layer.rules.k)
             layer.rules, layer.ranks = replace(asked, detach=layer.rules.detach), ranks

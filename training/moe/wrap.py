@@ -23,13 +23,13 @@ from typing import Any, Self
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from interp.runs.errors import UserError
 from training.moe.families import Gate, gates
 from training.moe.layer import Traffic
 from training.moe.losses import balance_loss, z_loss
-from training.moe.plan import Request, RoutingPlan, StandIns, route
+from training.moe.plan import Request, RoutingPlan, StandIns, route, with_drawn_seed
+from training.moe.ranks import check_ranks, dealt
 from training.moe.records import Routed
 from training.moe.rules import Rules
 
@@ -49,7 +49,7 @@ class RoutedModel:
         """
         self.gates = gates(model)
         for gate in self.gates:
-            Request(torch.ones(ranks, 1, gate.experts))
+            check_ranks(gate.experts, ranks)
             if rules.k != gate.k:
                 raise UserError(f"k {rules.k} is refused for this model; accepted is its own, {gate.k}")
         self.rules, self.ranks = rules, ranks
@@ -102,7 +102,7 @@ class RoutedModel:
         def hook(module: nn.Module, args: Any, output: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
             logits, weights, own = output
             request, by_rank = self._request(gate, logits, weights, own)
-            plan = route(request, self.rules, generator=self.generator)
+            plan = route(request, with_drawn_seed(self.rules, self.generator))
             self.requests[gate.layer] = request
             self.traffic[gate.layer] = Traffic(plan, by_rank, balance_loss(request), z_loss(by_rank, request.mask))
             weights, experts = _columns(plan, weights.dtype)
@@ -112,19 +112,13 @@ class RoutedModel:
 
     def _request(self, gate: Gate, logits: Tensor, weights: Tensor, own: Tensor) -> tuple[Request, Tensor]:
         """The family's request and its logits, by rank; the last rank is filled up where tokens cannot be divided."""
-        short = -len(logits) % self.ranks
-
-        def dealt(values: Tensor | None, filler: float = 0) -> Any:
-            if values is None:
-                return None
-            return pad(values, (*(0, 0) * (values.ndim - 1), 0, short), value=filler).unflatten(0, (self.ranks, -1))
-
         scores, real = gate.scores(logits), self._real(logits)
-        if short and real is None:
+        if len(logits) % self.ranks and real is None:
             real = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
-        mass = weights.detach().to(scores.dtype).sum(1)
-        request = Request(dealt(scores), dealt(gate.choose_by(scores, own)), dealt(real), dealt(mass, 1))
-        return request, dealt(logits.to(scores.dtype))
+        by, mass = gate.choose_by(scores, own), weights.detach().to(scores.dtype).sum(1)
+        by, real = (None if values is None else dealt(values, self.ranks) for values in (by, real))
+        request = Request(dealt(scores, self.ranks), by, real, dealt(mass, self.ranks, 1))
+        return request, dealt(logits.to(scores.dtype), self.ranks)
 
     def _real(self, logits: Tensor) -> Bool[Tensor, " token"] | None:
         """Which tokens of this pass are none of the padding; None where all are. With a cache, masks are longer."""

@@ -80,17 +80,24 @@ def test_a_bias_moves_by_the_sign_of_the_load() -> None:
 
 
 def test_the_balancing_loss_is_of_first_choices_and_a_rank() -> None:
-    p = probabilities(2, 6, 4, 1).requires_grad_()
-    terms = []
+    logits = probabilities(2, 6, 4, 1).log().requires_grad_()
+    p, terms = torch.softmax(logits, -1), []
     for rank in range(2):
         first = [int(row.argmax()) for row in p[rank]]
         terms.append(sum(4 * first.count(e) / 6 * p[rank, :, e].mean() for e in range(4)))
     loss = balance_loss(Request(p))
     assert float(loss.detach()) == pytest.approx(float(sum(terms).detach() / 2))  # type: ignore[union-attr]
-    ours, theirs = (torch.autograd.grad(value, p)[0] for value in (loss, sum(terms) / 2))
+    ours, theirs = (torch.autograd.grad(value, logits, retain_graph=True)[0] for value in (loss, sum(terms) / 2))
     assert torch.allclose(ours, theirs)
     even = torch.eye(4).repeat(2, 3, 1)
     assert float(balance_loss(Request(even))) == pytest.approx(1.0)
+
+
+def test_the_balancing_loss_of_sigmoids_is_one_where_even() -> None:
+    assert float(balance_loss(Request(torch.full((1, 16, 8), 0.5)))) == pytest.approx(1.0)
+    scores = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0)).sigmoid()
+    shares = scores / scores.sum(-1, keepdim=True)
+    assert float(balance_loss(Request(scores))) == pytest.approx(float(balance_loss(Request(shares))))
 
 
 def test_losses_leave_padding_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from torch.nn.functional import silu
 from interp.runs.errors import UserError
 from training.moe.experts import Experts, Rows
 from training.moe.layer import LayerShape, MoELayer
-from training.moe.plan import RoutingPlan
+from training.moe.plan import Request, RoutingPlan, route
 from training.moe.rules import Rules
 
 SHAPE = LayerShape(d_model=6, d_expert=5, experts=4, ranks=2)
@@ -185,6 +186,23 @@ def test_random_order_moves_on_from_pass_to_pass_and_repeats_from_the_seed() -> 
     layer, same = made(rules), made(rules)
     first, second = layer(x), layer(x)
     assert not torch.equal(first, second) and torch.equal(same(x), first) and torch.equal(same(x), second)
+
+
+def test_the_plan_tells_the_seed_of_its_order() -> None:
+    layer, x = made(Rules(1, 0.5, order="random")), tokens(2, 16, 6)
+    for _ in range(2):
+        layer(x)
+        assert layer.traffic is not None
+        plan = layer.traffic.plan
+        again = route(Request.softmax(layer.traffic.logits), plan.rules)
+        assert torch.equal(again.routes.token, plan.routes.token) and plan.rules.seed != layer.rules.seed
+
+
+def test_a_copy_after_a_pass_routes_as_the_layer_does() -> None:
+    layer, x = made(replace(FULL, order="random")), tokens(2, 8, 6)
+    layer(x)
+    copy = deepcopy(layer)
+    assert copy.traffic is None and torch.equal(copy(x), layer(x))
 
 
 def test_the_bias_evens_the_load_out() -> None:

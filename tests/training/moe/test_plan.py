@@ -15,7 +15,7 @@ from torch import Tensor
 
 from interp.runs.errors import UserError
 from tests.training.moe.brute import brute
-from training.moe.plan import Choices, Request, Routes, RoutingPlan, StandIns, best, route
+from training.moe.plan import Choices, Request, Routes, RoutingPlan, StandIns, best, route, with_drawn_seed
 from training.moe.rules import Rules
 
 EXAMPLE = torch.tensor([
@@ -244,12 +244,37 @@ def test_a_mass_is_kept_and_biases_only_choose() -> None:
     assert int(plan.demand[:, 0].sum()) == 12 and 3 not in plan.routes.expert.tolist()
 
 
-def test_random_order_is_the_generators() -> None:
+def test_random_order_is_the_seeds_which_each_pass_draws() -> None:
     p = torch.softmax(torch.randn(1, 64, 4, generator=torch.Generator().manual_seed(0)), -1)
-    rules = Rules(k=1, capacity=0.5, order="random", seed=7)
-    one, same = route(p, rules), route(p, rules, generator=torch.Generator().manual_seed(7))
-    assert torch.equal(one.routes.token, same.routes.token)
-    assert not torch.equal(one.routes.token, route(p, replace(rules, seed=8)).routes.token)
+    rules, generator = Rules(k=1, capacity=0.5, order="random", seed=7), torch.Generator().manual_seed(7)
+    one, other = route(p, with_drawn_seed(rules, generator)), route(p, with_drawn_seed(rules, generator))
+    assert one.rules.seed != other.rules.seed and not torch.equal(one.routes.token, other.routes.token)
+    assert torch.equal(route(p, one.rules).routes.token, one.routes.token)
+    still = Rules(k=1, capacity=0.5, seed=7)
+    assert with_drawn_seed(still, generator) is still
+
+
+@given(st.integers(0, 1000), st.integers(1, 3), st.integers(0, 1), st.sampled_from(["own", "top1"]), st.booleans())
+def test_where_experts_are_excluded_a_token_has_none_of_them_and_no_expert_twice(
+    seed: int, k: int, more: int, fill: str, rectify: bool
+) -> None:
+    """Each token may ask k experts, as where DeepSeek's groups hold k, or one more, which a fill-in may take."""
+    rng = np.random.default_rng(seed)
+    p = torch.softmax(torch.from_numpy(rng.normal(size=(2, 6, 6))), -1)
+    allowed = torch.from_numpy(rng.permuted(np.tile(np.arange(6), (2, 6, 1)), axis=2) < k + more)
+    request = Request(p, p.masked_fill(~allowed, -torch.inf))
+    plan = route(request, Rules(k, 9.0, fill=fill, rectify=rectify))  # type: ignore[arg-type]
+    pairs = {(token, expert) for token, expert in allowed.flatten(0, 1).nonzero().tolist()}
+    asked = list(zip(plan.routes.token.tolist(), plan.routes.expert.tolist(), strict=True))
+    assert len(asked) == len(set(asked)) and set(asked) == pairs and not len(plan.stand_ins.token)
+    assert int(plan.routes.filled.sum()) == 12 * more
+
+
+def test_a_fill_in_is_no_expert_that_the_token_already_has() -> None:
+    p = torch.tensor([[[0.4, 0.3, 0.2, 0.1]]])
+    by = torch.tensor([[[0.4, 0.3, -torch.inf, -torch.inf]]])
+    plan = route(Request(p, by), Rules(2, 9.0, fill="own"))
+    assert plan.routes.expert.tolist() == [0, 1] and plan.routes.weight.tolist() == pytest.approx([4 / 7, 3 / 7])
 
 
 def test_equal_scores_choose_the_lower_expert() -> None:
