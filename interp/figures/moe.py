@@ -139,7 +139,7 @@ def load_bands(frame: pd.DataFrame, *, chosen: int | None = None, title: str = "
         if frame[name].notna().any():
             line = go.Scatter(x=frame["step"], y=frame[name], name=name, line={"color": tint}, **dots)
             figure.add_trace(line, row=row, col=1)
-    finish(figure, title=title, height=300 + 90 * balance, legend=True)
+    finish(figure, title=title, height=340 + 110 * balance, legend=True)
     figure.update_yaxes(title_text="load over mean", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text="share", tickformat=".0%", rangemode="tozero", row=2, col=1)
     if balance:
