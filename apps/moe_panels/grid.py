@@ -34,15 +34,15 @@ def show(view: View) -> None:
     if len(view.experts) > MOST_SQUARES:
         note(f"{len(view.experts):,} squares are more than the {MOST_SQUARES:,} that are drawn; choose in the boxes above.")
         return
-    selectable_chart(figure(view), key=_CHART, on_select=_picked, modes=("points",))
+    selectable_chart(figure(view), key=_CHART, on_select=lambda: _picked(view), modes=("points",))
     own = view.experts.query("layer == @view.layer and expert == @view.expert").iloc[0]
     told = f"Layer {view.layer}, expert {view.expert}: {own['demand']:,.0f} asked, {own['utilisation']:.2f} of the mean load"
     note(f"{told}; {own['dropped']:,.0f} dropped. Click a square to look at it.")
 
 
-def _picked() -> None:
-    points = st.session_state[_CHART]["selection"]["points"]
-    for point in points:
-        if len(where := point.get("customdata") or []) == 2:
-            choose(layer=int(where[0]), expert=int(where[1]))
+def _picked(view: View) -> None:
+    for point in st.session_state[_CHART]["selection"]["points"]:
+        if (number := point.get("customdata")) is not None:
+            row = view.experts.iloc[int(number[0] if isinstance(number, list | tuple) else number)]
+            choose(layer=int(row["layer"]), expert=int(row["expert"]))
             return

@@ -29,7 +29,7 @@ def expert_grid(
 ) -> go.Figure:
     """A square an expert (`expert`, across) and `layer` (up), coloured by `utilisation`, which is 1 where load is even.
 
-    Squares come back with a selection as [layer, expert]. A cross marks an expert that nobody asked for, a triangle one
+    A selection has the number of the row. A cross marks an expert that nobody asked for, a triangle one
     that `dropped` choices. `by_load` sorts each layer's experts by their utilisation; `chosen` is framed.
     """
     frame = require(frame, "layer", "expert", "utilisation", "dropped", "demand")
@@ -71,7 +71,7 @@ def _squares(frame: pd.DataFrame, x: np.ndarray, y: np.ndarray, size: float) -> 
         for row in frame.itertuples()
     ]
     return go.Scatter(
-        x=x, y=y, mode="markers", customdata=frame[["layer", "expert"]].to_numpy(np.int64), text=told, showlegend=False,
+        x=x, y=y, mode="markers", customdata=np.arange(len(frame)), text=told, showlegend=False,
         hovertemplate="%{text}<extra></extra>", unselected={"marker": {"opacity": 1}},
         marker={
             "symbol": "square", "size": size, "color": frame["utilisation"].to_numpy(float), "cmin": 0, "cmax": _LAST_RATIO,

@@ -24,7 +24,7 @@ def test_grid_has_every_expert_once_and_marks_the_dead_and_the_overfull() -> Non
     frame = experts()
     figure = expert_grid(frame, chosen=(3, 2))
     squares, dead, over, ring = figure.data
-    assert sorted(map(tuple, squares.customdata.tolist())) == [(layer, expert) for layer in (1, 3) for expert in range(4)]
+    assert squares.customdata.tolist() == list(range(8)) and (squares.x[6], squares.y[6]) == (2, 1)
     assert (squares.marker.cmin + squares.marker.cmax) / 2 == 1
     assert (list(dead.x), list(dead.y)) == ([0], [0]) and list(over.x) == [1, 2, 3] and list(over.y) == [1, 1, 1]
     assert (list(ring.x), list(ring.y)) == ([2], [1]) and list(figure.layout.yaxis.ticktext) == ["1", "3"]
@@ -33,8 +33,8 @@ def test_grid_has_every_expert_once_and_marks_the_dead_and_the_overfull() -> Non
 
 def test_grid_sorted_by_load_moves_squares_and_keeps_their_names() -> None:
     squares = expert_grid(experts(), by_load=True).data[0]
-    where = {tuple(name): x for name, x in zip(squares.customdata.tolist(), squares.x, strict=True)}
-    assert [where[1, expert] for expert in range(4)] == [3, 2, 1, 0]
+    where = dict(zip(squares.customdata.tolist(), squares.x, strict=True))
+    assert [where[number] for number in range(4)] == [3, 2, 1, 0]
 
 
 def test_bars_up_to_the_line_are_the_slots() -> None:
