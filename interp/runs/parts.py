@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,10 +27,18 @@ def part_path(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05d}.parquet"
 
 
-def write_part(path: Path, table: pa.Table, *, compression: str = "zstd") -> None:
-    """Write one part."""
+def write_part(
+    path: Path,
+    table: pa.Table,
+    *,
+    compression: str = "zstd",
+    level: int | None = None,
+    dictionaries: bool | Sequence[str] = True,
+) -> None:
+    """Write one part; `dictionaries` names the columns whose values repeat, if not all are to be tried."""
+    options: dict[str, Any] = {"compression": compression, "compression_level": level}
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression=compression, row_group_size=GROUP_ROWS)
+        pq.write_table(table, temporary, **options, row_group_size=GROUP_ROWS, use_dictionary=dictionaries)
 
 
 class Parts:

@@ -23,9 +23,9 @@ from torch import Tensor
 from interp.runs.atomic import replacing
 from interp.runs.errors import UserError
 from interp.runs.folder import finished_manifest
-from training.moe.plan import Request
+from training.moe.plan import Request, scores_of
 from training.moe.record_tables import MAY_LACK, SCHEMAS, open_tables
-from training.moe.records import Tokens, request_of
+from training.moe.records import Tokens
 
 KINDS = ("kept", "dropped", "filled", "rectified")
 _KEYS = ["step", "layer", "rank", "expert"]
@@ -96,6 +96,13 @@ class Records:
         """Rows of a step, or of a layer of it, in the order in which they were written."""
         return _filled_up(self.tables["routes"].to_table(filter=_where(step, layer)), "routes")
 
+    def tokens_read(self, step: int) -> pd.Series:
+        """Tokens whose logits are there, by layer: all that were no padding. Empty without logits."""
+        if "logits" not in self.tables:
+            return pd.Series(dtype=float)
+        rows = self.tables["logits"].to_table(columns=["layer"], filter=_where(step, None))
+        return rows["layer"].to_pandas().value_counts()
+
     @cached_property
     def seen(self) -> pd.DataFrame:
         """Rows by step, layer, rank and expert that have any, a column a kind. Raises UserError for impossible rows."""
@@ -157,7 +164,10 @@ class Records:
             by = _box(frame["choose_by"], where, shape, -np.inf, self.path)
         mask = torch.zeros(shape[0] * shape[1], dtype=torch.bool)
         mask[torch.from_numpy(where)] = True
-        request = request_of(logits, str(row["scoring"]), by, None if mask.all() else mask.view(shape[:2]))
+        mass = np.ones(len(mask), dtype=np.float32)
+        mass[where] = frame["mass"].fillna(1)
+        real = None if mask.all() else mask.view(shape[:2])
+        request = Request(scores_of(logits, str(row["scoring"])), by, real, torch.from_numpy(mass).view(shape[:2]))
         return Recorded(_tokens(frame, where, mask.numpy()), request, logits, row.to_dict())
 
 

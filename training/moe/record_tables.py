@@ -15,7 +15,7 @@ MAY_LACK: dict[str, dict[str, object]] = {
     "routes": {"token_id": -1, "filled": False, "rectified": False, "slot": -1, "weight": float("nan")},
     "loads": {"filled": 0, "rectified": 0},
     "passes": {"balance": float("nan"), "capacity": float("inf")},
-    "logits": {"token_id": -1},
+    "logits": {"token_id": -1, "mass": None},
 }
 """Columns that a table of another program may lack, and what is taken then."""
 MOST_JSON_BYTES = 300_000_000

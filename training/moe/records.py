@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.runs.parts import part_path, write_part
-from training.moe.plan import Request, RoutingPlan, scores_of
+from training.moe.plan import RoutingPlan, scores_of
 from training.moe.rules import Rules
 
 ROUTES = pa.schema([
@@ -68,7 +68,8 @@ PASSES = pa.schema([
     ("seed", pa.int64()),
     ("balance", pa.float32()),
 ])  # fmt: skip
-"""`tokens` is S of a rank, `slots` C of an expert on a rank; the rules; `balance` is the load-balancing loss, if known."""
+"""`tokens` is S of a rank, `slots` C of an expert on a rank; the rules, their seed that of this pass' order, where it is
+`random`; `balance` is the load-balancing loss, if known."""
 
 LOADS = pa.schema([
     ("step", pa.int64()),
@@ -82,8 +83,8 @@ LOADS = pa.schema([
 ])  # fmt: skip
 """Rows of `ROUTES`, counted."""
 
-LOGITS = pa.schema([*list(ROUTES)[:6], ROUTES.field("rank"), ("place", pa.int32())])
-"""And the lists `logits` and `choose_by`, one number an expert."""
+LOGITS = pa.schema([*list(ROUTES)[:6], ROUTES.field("rank"), ("place", pa.int32()), ("mass", pa.float32())])
+"""And the lists `logits` and `choose_by`, one number an expert. `mass` is the sum of the token's weights, 1 if empty."""
 
 
 class Decoder(Protocol):
@@ -131,6 +132,8 @@ class Routed(NamedTuple):
     """Its name in `training.moe.baselines.ROUTERS`."""
     balance: float | None = None
     """Load-balancing loss, without its coefficient."""
+    mass: Float[Tensor, "rank token"] | None = None
+    """Sum of a token's weights, where it is not 1 (`Request.mass`)."""
 
 
 @dataclass
@@ -156,11 +159,6 @@ class RecordWriter:
             if rows:
                 write_part(part_path(self.folder / table, self.step or 0), pa.concat_tables(rows))
                 rows.clear()
-
-
-def request_of(logits: Tensor, scoring: str, choose_by: Tensor | None, mask: Tensor | None) -> Request:
-    """What a router said, from what was recorded."""
-    return Request(scores_of(logits, scoring), choose_by, mask)
 
 
 def route_rows(step: int, layer: int, tokens: Tokens, routed: Routed) -> pa.Table:
@@ -223,9 +221,11 @@ def _logit_rows(step: int, layer: int, tokens: Tokens, routed: Routed) -> pa.Tab
     where = np.flatnonzero(tokens.sequence >= 0)
     experts = routed.logits.shape[-1]
 
+    def numbers(box: Tensor) -> pa.Array:
+        return pa.array(box.detach().float().flatten(0, 1).cpu().numpy()[where].ravel())
+
     def listed(box: Tensor) -> pa.Array:
-        rows = box.detach().float().flatten(0, 1).cpu().numpy()[where]
-        return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), experts)
+        return pa.FixedSizeListArray.from_arrays(numbers(box), experts)
 
     kind = pa.list_(pa.float32(), experts)
     by = pa.nulls(len(where), kind) if routed.choose_by is None else listed(routed.choose_by)
@@ -236,6 +236,7 @@ def _logit_rows(step: int, layer: int, tokens: Tokens, routed: Routed) -> pa.Tab
         **{name: pa.array(values, type=ROUTES.field(name).type) for name, values in who.items()},
         "rank": pa.array(where // routed.plan.tokens, type=pa.int16()),
         "place": pa.array(where % routed.plan.tokens, type=pa.int32()),
+        "mass": pa.nulls(len(where), pa.float32()) if routed.mass is None else numbers(routed.mass),
         "logits": listed(routed.logits),
         "choose_by": by,
     }

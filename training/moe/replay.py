@@ -1,8 +1,7 @@
 """What would have happened: stored router logits through `route` again, under another capacity, k, fill or rectification.
 
 Only the plan is computed, not the model: with other rules, outputs and so the logits of later layers would have been others,
-and a router trained under other rules too. Under the recorded rules the recorded rows come out (for the order `random`
-if the run drew it from the rules' seed anew).
+and a router trained under other rules too. Under the recorded rules the recorded rows come out.
 """
 
 from __future__ import annotations
@@ -37,6 +36,10 @@ class Replay(NamedTuple):
         """The plan that follows."""
         return self.routed.plan
 
+    def rows(self, step: int, layer: int) -> pd.DataFrame:
+        """The rows of `ROUTES` that follow, for the step and layer that were recorded."""
+        return route_rows(step, layer, self.recorded.tokens, self.routed).to_pandas()
+
 
 def replay(records: Records, step: int, layer: int, rules: Rules | None = None) -> Replay:
     """Route a recorded pass again, under its own rules or other ones.
@@ -48,15 +51,14 @@ def replay(records: Records, step: int, layer: int, rules: Rules | None = None) 
 
 def again(recorded: Recorded, rules: Rules | None = None) -> Replay:
     """`replay` of what was read already."""
-    row, by = recorded.settings, recorded.request.choose_by
-    plan = ROUTERS[row["router"]](recorded.request, rules or rules_of(row))
-    return Replay(recorded, Routed(plan, recorded.logits, row["scoring"], by, row["router"]))
+    row, said = recorded.settings, recorded.request
+    plan = ROUTERS[row["router"]](said, rules or rules_of(row))
+    return Replay(recorded, Routed(plan, recorded.logits, row["scoring"], said.choose_by, row["router"], mass=said.mass))
 
 
 def replayed_rows(records: Records, step: int, layer: int, rules: Rules | None = None) -> pd.DataFrame:
     """The rows of `ROUTES` that a replay gives."""
-    found = replay(records, step, layer, rules)
-    return route_rows(step, layer, found.recorded.tokens, found.routed).to_pandas()
+    return replay(records, step, layer, rules).rows(step, layer)
 
 
 def states(plan: RoutingPlan) -> Int[np.ndarray, " token"]:
@@ -70,7 +72,7 @@ def states(plan: RoutingPlan) -> Int[np.ndarray, " token"]:
 
 def moves(before: Replay, after: Replay) -> pd.DataFrame:
     """Tokens by how they fare before (rows) and after (columns)."""
-    real = before.recorded.request.real().numpy()
+    real = before.plan.real.numpy()
     table = np.zeros((len(STATES), len(STATES)), dtype=np.int64)
     np.add.at(table, (states(before.plan)[real], states(after.plan)[real]), 1)
     return pd.DataFrame(table, index=pd.Index(STATES, name="before"), columns=pd.Index(STATES, name="after"))
@@ -96,7 +98,6 @@ def compare(records: Records, passes: Iterable[tuple[int, int]], variants: Mappi
 
 def totals(found: Replay) -> dict[str, int]:
     """Counts over all ranks and experts, how tokens fare, rows between ranks."""
-    loads, real = loads_of(found.plan), found.recorded.request.real().numpy()
-    fare = np.bincount(states(found.plan)[real], minlength=len(STATES))
+    loads, fare = loads_of(found.plan), np.bincount(states(found.plan)[found.plan.real.numpy()], minlength=len(STATES))
     counts = {name: int(loads[name].sum()) for name in COUNTS}
     return {**counts, **dict(zip(STATES, fare.tolist(), strict=True)), **rows_between_ranks(found.plan)}

@@ -16,12 +16,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
-from interp.runs.atomic import replacing, sha256, write_json, write_text
+from interp.runs.atomic import sha256, write_json, write_text
 from interp.runs.errors import UserError
 from interp.runs.folder import origin
-from interp.runs.parts import part_path
+from interp.runs.parts import part_path, write_part
 from training.moe.record_files import Records
 from training.moe.records import LOADS
 
@@ -49,12 +48,13 @@ def ship(run: Path, steps: Sequence[int], licences: Sequence[Path], about: str, 
         raise UserError("no licence is given; accepted are the licences of the text, which must go with it")
     if missing := [path for path in licences if not path.is_file()]:
         raise UserError(f"{missing[0]} is missing; accepted is the licence of the text, which must go with it")
-    with TemporaryDirectory() as place:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
         new = Path(place) / "demo"
         _write_tables(records, sorted(steps), new)
-        for path in licences:
-            (new / "licences").mkdir(exist_ok=True)
-            shutil.copyfile(path, new / "licences" / f"{path.parent.name}-{path.name}")
+        (new / "licences").mkdir()
+        for name, path in _names(licences).items():
+            shutil.copyfile(path, new / "licences" / name)
         write_text(new / "licences" / "NOTICE", _NOTICE.format(about=about))
         files = sorted(path for path in new.rglob("*") if path.is_file())
         if (size := sum(path.stat().st_size for path in files)) > MOST_BYTES:
@@ -67,9 +67,7 @@ def ship(run: Path, steps: Sequence[int], licences: Sequence[Path], about: str, 
             "sha256": hashes,
         }
         write_json(new / "manifest.json", manifest)
-        if folder.exists():
-            shutil.rmtree(folder)
-        shutil.copytree(new, folder)
+        _put(new, folder)
     return manifest
 
 
@@ -86,9 +84,32 @@ def _write_tables(records: Records, steps: list[int], folder: Path) -> None:
 
 
 def _write(path: Path, rows: pa.Table) -> None:
-    """Without dictionaries of numbers that hardly repeat, which would double them."""
+    """Small, so without dictionaries of numbers that hardly repeat, which would double them."""
     words = [
         field.name for field in rows.schema if not pa.types.is_floating(field.type) and not pa.types.is_nested(field.type)
     ]
-    with replacing(path) as temporary:
-        pq.write_table(rows, temporary, compression="zstd", compression_level=19, use_dictionary=words)
+    write_part(path, rows, level=19, dictionaries=words)
+
+
+def _names(licences: Sequence[Path]) -> dict[str, Path]:
+    """Names that tell the licences apart: the last parts of their paths, two or as many as it takes."""
+    paths = list(dict.fromkeys(path.resolve() for path in licences))
+    longest = max(len(path.parts) for path in paths)
+    for count in range(2, longest + 1):
+        named = {"-".join(part.strip("/") for part in path.parts[-count:]): path for path in paths}
+        if len({name.casefold() for name in named}) == len(paths):
+            return named
+    raise UserError(f"the licences {', '.join(map(str, paths))} cannot be told apart; accepted are those of other names")
+
+
+def _put(new: Path, folder: Path) -> None:
+    """Have `new` in the place of `folder`, which is there, old or new, but for the moment between two renames."""
+    old = new.with_name("old")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise

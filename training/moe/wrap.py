@@ -84,8 +84,9 @@ class RoutedModel:
     def passed(self) -> Iterator[tuple[int, Routed]]:
         """What the last forward pass did, layer by layer, as routing records have it."""
         for gate in self.gates:
-            traffic, by = self.traffic[gate.layer], self.requests[gate.layer].choose_by
-            yield gate.layer, Routed(traffic.plan, traffic.logits, gate.family.scoring, by, balance=float(traffic.balance))
+            traffic, said = self.traffic[gate.layer], self.requests[gate.layer]
+            scoring, balance = gate.family.scoring, float(traffic.balance)
+            yield gate.layer, Routed(traffic.plan, traffic.logits, scoring, said.choose_by, balance=balance, mass=said.mass)
 
     def _begin(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take note of the padding, which gates do not see."""

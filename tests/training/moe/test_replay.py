@@ -14,14 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.runs.errors import UserError
-from tests.training.moe.made_records import made_logits, made_tokens, write_records
+from tests.training.moe.dense import dense
+from tests.training.moe.made_records import Letters, made_logits, made_tokens, write_records
+from tests.training.moe.tiny import tiny
 from training.moe.baselines import ROUTERS
+from training.moe.decoder import MoEShape, record_pass
+from training.moe.families import gates
 from training.moe.health import MEASURES, bands, by_expert, health, loads_of
 from training.moe.plan import Request, route
 from training.moe.record_files import Records, write_json_lines
-from training.moe.records import RecordWriter, Routed
+from training.moe.records import RecordWriter, Routed, Tokens
 from training.moe.replay import STATES, compare, moves, replay, replayed_rows, rows_between_ranks, states
 from training.moe.rules import Rules
+from training.moe.upcycle import upcycle
+from training.moe.wrap import RoutedModel
 
 BOTH = Rules(k=2, capacity=1.5, fill="own", rectify=True)
 
@@ -46,6 +52,45 @@ def test_other_routers_are_replayed_as_themselves(tmp_path: Path, router: str) -
     writer.flush()
     records = Records.open(tmp_path)
     pd.testing.assert_frame_equal(replayed_rows(records, 0, 0), records.routes(0, 0))
+
+
+@pytest.mark.parametrize("order", ["confidence", "random"])
+@pytest.mark.parametrize("family", ["mixtral", "olmoe", "qwen2", "deepseek v2", "deepseek v3"])
+def test_what_a_family_did_is_replayed_weights_too(tmp_path: Path, family: str, order: str) -> None:
+    model = tiny(family)
+    rules = Rules(gates(model)[0].k, 1.5, fill="own", rectify=True, order=order, seed=3)  # type: ignore[arg-type]
+    ids, writer = torch.randint(3, 50, (3, 9), generator=torch.Generator().manual_seed(0)), RecordWriter(tmp_path)
+    with torch.no_grad(), RoutedModel(model, rules, ranks=2) as routed:
+        for step in range(2):
+            model(ids)
+            for layer, passed in routed.passed():
+                writer.add(step, layer, Tokens.of(ids, Letters()), passed)
+    writer.flush()
+    records = Records.open(tmp_path)
+    for step, layer in records.passes.index:
+        written = records.routes(step, layer)
+        assert 0 < written["kept"].sum() < len(written)
+        pd.testing.assert_frame_equal(replayed_rows(records, step, layer), written)
+    assert (len(set(records.passes["seed"])) == len(records.passes)) == (order == "random")
+
+
+def test_what_our_layers_did_in_random_order_is_replayed(tmp_path: Path) -> None:
+    model = upcycle(dense(vocab_size=50), MoEShape(4, 2), Rules(2, 1.0, order="random", rectify=True))
+    ids, writer = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(0)), RecordWriter(tmp_path)
+    record_pass(model, Letters(), ids, writer, step=5)
+    record_pass(model, Letters(), ids, writer, step=6)
+    records = Records.open(tmp_path)
+    assert len(set(records.passes["seed"])) == len(records.passes)
+    for step, layer in records.passes.index:
+        pd.testing.assert_frame_equal(replayed_rows(records, step, layer), records.routes(step, layer))
+
+
+def test_records_without_a_mass_are_of_weights_that_sum_to_one(tmp_path: Path) -> None:
+    write_records(tmp_path, BOTH, steps=1)
+    path = next((tmp_path / "logits").iterdir())
+    pd.read_parquet(path).drop(columns="mass").to_parquet(path)
+    records = Records.open(tmp_path)
+    pd.testing.assert_frame_equal(replayed_rows(records, 0, 1), records.routes(0, 1))
 
 
 def test_other_rules_give_their_plan(tmp_path: Path) -> None:

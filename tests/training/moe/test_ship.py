@@ -68,6 +68,34 @@ def test_what_must_not_be_shipped(run: Path, tmp_path: Path, monkeypatch: pytest
     assert not demo.exists()
 
 
+def test_licences_of_one_name_are_all_shipped(run: Path, tmp_path: Path) -> None:
+    licences = [tmp_path / place / "foo" / "LICENSE" for place in ("x", "y")] + [tmp_path / "LICENSE"]
+    for path in licences[:2]:
+        path.parent.mkdir(parents=True)
+        path.write_text(f"of {path.parts[-3]}")
+    ship(run, [1], [*licences, licences[0]], "made text", tmp_path / "demo")
+    texts = [path.read_text() for path in (tmp_path / "demo" / "licences").iterdir() if path.name != "NOTICE"]
+    assert sorted(texts) == ["as you like", "of x", "of y"]
+
+
+def test_what_was_shipped_before_stays_until_the_new_is_whole(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(run, [1], [tmp_path / "LICENSE"], "made text", tmp_path / "demo")
+    before = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if target == tmp_path / "demo" and self.name != "old":
+            raise OSError("no space")
+        return before(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="no space"):
+        ship(run, [0], [tmp_path / "LICENSE"], "made text", tmp_path / "demo")
+    assert Records.open(tmp_path / "demo").routed_steps == [1]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".demo")]
+
+
 def routes() -> pd.DataFrame:
     """Expert 0 reads every 'a'; 'b' goes to 1 and 2 once, and once is dropped by 0."""
     rows = [("a", 0, 0), ("a", 0, 1), ("b", 1, 2), ("b", 2, 2), ("b", 0, 3)]
