@@ -87,6 +87,7 @@ def save_moe(model: Any, tokenizer: Any, folder: Path, *, every: int) -> str | N
     except UserError as error:
         written, reason = model, str(error)
     unfinished = folder.with_name(f".{folder.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of an attempt that was killed
     written.save_pretrained(unfinished)
     tokenizer.save_pretrained(unfinished)
     shape = MoEShape(len(one.experts), one.ranks, every)
@@ -100,33 +101,39 @@ def save_moe(model: Any, tokenizer: Any, folder: Path, *, every: int) -> str | N
 
 
 def load_moe(folder: Path, *, device: str = "auto") -> CausalModel:
-    """The model that `save_moe` wrote, and its tokenizer. Raises UserError for a folder that it did not write."""
+    """The model that `save_moe` wrote, and its tokenizer. Raises UserError for a folder of others or damaged."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    told = _read_moe(folder)
-    shape, rules = MoEShape(told["experts"], told["ranks"], told["every"]), rules_from(told["rules"])
-    options = {"router": told["router"], "bias_rate": told["bias_rate"]}
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    if config.model_type == "mixtral":
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-        _ours_for_mixtrals(model, shape, rules)
-    else:
-        model = upcycle(AutoModelForCausalLM.from_config(config, dtype=torch.float32), shape, rules, **options)
-        found = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
-        if found.unexpected_keys or set(found.missing_keys) - {"lm_head.weight"}:
-            raise UserError(f"the weights in {folder} are not those of its config.json and moe.json")
-        model.tie_weights()
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    shape, rules, options = _read_moe(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        if config.model_type == "mixtral":
+            model: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+            _ours_for_mixtrals(model, shape, rules)
+        else:
+            model = upcycle(AutoModelForCausalLM.from_config(config, dtype=torch.float32), shape, rules, **options)
+            found = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+            if found.unexpected_keys or set(found.missing_keys) - {"lm_head.weight"}:
+                raise UserError(f"the weights in {folder} are not those of its config.json and moe.json")
+            model.tie_weights()
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"the mixture in {folder} cannot be read: {reason}") from None
     return CausalModel(model.to(resolve(device)).eval(), tokenizer)
 
 
-def _read_moe(folder: Path) -> dict[str, Any]:
+def _read_moe(folder: Path) -> tuple[MoEShape, Rules, dict[str, Any]]:
+    """What `moe.json` says: shape, rules, options of `MoELayer`."""
     try:
-        return json.loads((folder / "moe.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        told = json.loads((folder / "moe.json").read_text(encoding="utf-8"))
+        shape, rules = MoEShape(told["experts"], told["ranks"], told["every"]), rules_from(told["rules"])
+        return shape, rules, {"router": told["router"], "bias_rate": told["bias_rate"]}
+    except (OSError, ValueError, TypeError, KeyError):
         raise UserError(
             f"{folder} holds no mixture of ours; accepted are folders with moe.json of `interp moe upcycle`"
         ) from None

@@ -61,7 +61,12 @@ def test_transformers_loads_it_as_mixtral(k: int, tied: bool, tmp_path: Path, to
         ("llama", 2, {}, "2 of 4 layers have experts; Mixtral has them in every layer"),
         ("qwen2", 1, {}, "Qwen2ForCausalLM has weights that Mixtral has not: .*q_proj.bias"),
         ("llama", 1, {"bias_rate": 0.1}, "layer 0 routes by a balancing bias"),
-        ("llama", 1, {"router": "expert choice"}, "layer 0 routes by expert choice; Mixtral's experts are the top k"),
+        (
+            "llama",
+            1,
+            {"router": "expert choice", "rules": Rules(2, 1.25)},
+            "layer 0 routes by expert choice; Mixtral's experts are the top k",
+        ),
     ],
 )
 def test_what_mixtral_cannot_say_is_told_and_loads_with_ours(
@@ -101,6 +106,33 @@ def test_foreign_folders_and_weights_are_refused(tmp_path: Path, tokenizer: obje
     (tmp_path / "moe/moe.json").write_text(json.dumps(told | {"every": 4}))
     with pytest.raises(UserError, match=r"are not those of its config\.json and moe\.json"):
         load_moe(tmp_path / "moe", device="cpu")
+
+
+def test_damaged_folders_are_told(tmp_path: Path, tokenizer: object) -> None:
+    for every in (1, 2):
+        for damage, told in (
+            ({"moe.json": "{}"}, "holds no mixture of ours"),
+            ({"moe.json": "[1]"}, "holds no mixture of ours"),
+            ({"config.json": None}, "the mixture in .* cannot be read: "),
+            ({"config.json": "{}"}, "the mixture in .* cannot be read: "),
+            ({"model.safetensors": None}, "the mixture in .* cannot be read: "),
+            ({"model.safetensors": "cut"}, "the mixture in .* cannot be read: "),
+        ):
+            save_moe(mixed(every=every), tokenizer, tmp_path / "moe", every=every)
+            for name, content in damage.items():
+                (tmp_path / "moe" / name).unlink()
+                if content is not None:
+                    (tmp_path / "moe" / name).write_text(content)
+            with pytest.raises(UserError, match=told) as refused:
+                load_moe(tmp_path / "moe", device="cpu")
+            assert "\n" not in str(refused.value)
+
+
+def test_nothing_of_an_attempt_that_was_killed_is_taken_over(tmp_path: Path, tokenizer: object) -> None:
+    (tmp_path / ".moe").mkdir()
+    (tmp_path / ".moe/model-00001-of-00002.safetensors").write_text("cut")
+    save_moe(mixed(), tokenizer, tmp_path / "moe", every=1)
+    assert not (tmp_path / "moe/model-00001-of-00002.safetensors").exists() and not (tmp_path / ".moe").exists()
 
 
 @pytest.mark.parametrize("rules", [Rules(), RULES, Rules(1, 2 / 3, order="random", seed=4)])
