@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from interp.cli.moe_options import FILL, ORDER, RECTIFY, is_on
 from interp.cli.moe_record import record
 from interp.cli.moe_replay import replay, ship
 from interp.cli.moe_training import evaluate, train, upcycle
@@ -35,23 +36,22 @@ def route(
     file: Annotated[Path, typer.Argument(help='JSON: {"probabilities": [rank][token][expert], "experts_per_rank": 2}.')],
     k: Annotated[int, typer.Option("--k", help="Experts a token asks for.")] = 1,
     capacity: Annotated[float, typer.Option(help="c_eff: slots over tokens; inf drops nothing.")] = 1.0,
-    fill: Annotated[str, typer.Option(help="Fill-in rectification by own or top1 probability, or off.")] = "off",
-    rectify: Annotated[str, typer.Option(help="Intra-GPU rectification: on or off.")] = "off",
-    order: Annotated[str, typer.Option(help="First served: confidence, reverse, random or position.")] = "confidence",
+    fill: Annotated[str, FILL] = "off",
+    rectify: Annotated[str, RECTIFY] = "off",
+    order: Annotated[str, ORDER] = "confidence",
     unrouted: Annotated[str, typer.Option(help="Tokens that are rectified: unmet, all, any or ignore_kth.")] = "unmet",
     scale: Annotated[str, typer.Option(help="How often a stand-in counts, by the paper or by its code.")] = "paper",
     seed: Annotated[int, typer.Option(min=0, help="Of the order random.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Route tokens of given probabilities: which choices keep a slot, are dropped, filled in, or rectified."""
-    if rectify not in ("on", "off"):
-        raise UserError(f"rectify '{rectify}' is unknown; accepted are on, off")
+    rectified = is_on(rectify)
     probabilities = _probabilities(file)
     from training.moe.plan import route as plan_of
     from training.moe.rules import Rules
 
     asked: dict[str, Any] = {"fill": fill, "order": order, "unrouted": unrouted, "scale": scale, "seed": seed}
-    plan = plan_of(probabilities, Rules(k, capacity, rectify=rectify == "on", **asked))
+    plan = plan_of(probabilities, Rules(k, capacity, rectify=rectified, **asked))
     result = _plan_lists(plan)
     emit(result, as_json=as_json, text=_plan_text(plan, result))
 

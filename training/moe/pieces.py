@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from interp.runs.errors import UserError
 from training.moe.records import Decoder, Tokens
 
 
@@ -28,6 +30,18 @@ def pieces_of(encoded: list[list[int]], first: int, length: int) -> Iterator[Pie
     for number, ids in enumerate(encoded, first):
         for start in range(0, len(ids), length):
             yield Piece(number, start, ids[start : start + length])
+
+
+def positions_of(config: Any) -> int:
+    """Most tokens that a model of this config reads at once."""
+    return getattr(config, "max_position_embeddings", None) or sys.maxsize
+
+
+def check_fits(length: int, config: Any) -> None:
+    """Raise UserError for pieces that a model of this config cannot read."""
+    if length > (positions := positions_of(config)):
+        told = f"pieces of {length} tokens are longer than the {positions} positions of the model"
+        raise UserError(f"{told}; accepted are 1 to {positions}")
 
 
 def batched(pieces: Iterable[Piece], tokens: int) -> Iterator[list[Piece]]:

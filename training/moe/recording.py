@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,18 @@ from interp.corpora.store import store
 from interp.models.load import CausalModel, load_causal
 from interp.runs.errors import UserError
 from interp.runs.estimate import Estimate
+from interp.runs.folder import read_finished
 from interp.runs.parts import Parts, part_path
 from interp.runs.progress import Progress
 from interp.runs.refusable import refusable
+from training.moe.decoder import moe_layers
 from training.moe.mixtral import load_moe
-from training.moe.pieces import Piece, batched, padded, pieces_of, tokens_of
+from training.moe.pieces import Piece, batched, check_fits, padded, pieces_of, positions_of, tokens_of
 from training.moe.records import RecordWriter
 from training.moe.routing import Routing, routing_of
 from training.moe.rules import Fill, Order, Rules
+from training.moe.train import JOB as TRAINING
+from training.moe.variants import check_router
 
 JOB = "moe record"
 LENGTH = 512
@@ -43,14 +47,17 @@ LENGTH = 512
 
 @dataclass(frozen=True)
 class Recording:
-    """Settings of one run. Raises UserError for a batch that holds no piece."""
+    """Settings of one run. Raises UserError for a batch that holds no piece, and for rules that cannot be.
 
-    capacity: float = math.inf
-    """c_eff, as in `Rules`; infinite drops nothing, as the model itself does."""
-    fill: Fill = "off"
-    rectify: bool = False
-    order: Order = "confidence"
-    ranks: int = 1
+    None is what the model does by itself: Hugging Face's drop nothing on one rank, ours do as they were trained.
+    """
+
+    capacity: float | None = None
+    """c_eff, as in `Rules`; infinite drops nothing."""
+    fill: Fill | None = None
+    rectify: bool | None = None
+    order: Order | None = None
+    ranks: int | None = None
     """Simulated ones, to which a batch's tokens are dealt in order."""
     length: int | None = None
     """Tokens of a piece; None is `LENGTH`."""
@@ -65,16 +72,18 @@ class Recording:
         if self.length is not None and not 1 <= self.length <= self.batch_tokens:
             told = f"pieces of {self.length} tokens in batches of {self.batch_tokens}"
             raise UserError(f"{told} are refused; accepted are 1 to {self.batch_tokens} tokens")
+        self.rules(Rules())
 
-    def rules(self, k: int) -> Rules:
-        """Rules of a model whose tokens ask for k experts."""
-        return Rules(k, self.capacity, self.fill, self.rectify, self.order, seed=self.seed)
+    def rules(self, own: Rules) -> Rules:
+        """Rules of a model that has `own` ones."""
+        asked = {name: getattr(self, name) for name in ("capacity", "fill", "rectify", "order")}
+        return replace(own, **{name: value for name, value in asked.items() if value is not None}, seed=self.seed)
 
 
 def record(model: str | CausalModel, source: str, out: Path, settings: Recording, *, device: str = "auto") -> dict[str, Any]:
     """Record the corpus `source` in the run folder `out`, or go on with the run there; return its results.
 
-    `model` is what `load_causal` takes, a folder of `interp moe upcycle`, or a model that is loaded already.
+    `model` is what `load_causal` takes, a folder of `interp moe train` or `upcycle`, or a model that is loaded already.
 
     Results: documents, recorded (documents), rejected (documents, by reason), set_aside (rows that were none), tokens and
     steps, choices that were kept and dropped, filled slots, rectified tokens, drop_rate, padding_rate (null where capacity
@@ -84,11 +93,12 @@ def record(model: str | CausalModel, source: str, out: Path, settings: Recording
     """
     began = time.monotonic()
     name = model if isinstance(model, str) else str(model.model.config.name_or_path)
-    config = {"job": JOB, "model": name, "source": source, **asdict(settings), "capacity": str(settings.capacity)}
+    config = {"job": JOB, "model": name, "source": source, **asdict(settings)}
+    config |= {"capacity": None if settings.capacity is None else str(settings.capacity)}
     with refusable(out, config=config, seed=settings.seed) as run:
         documents = store(source, out, text_column=settings.text_column, id_column=settings.id_column)
         causal = _loaded(model, device) if isinstance(model, str) else model
-        length, routing = _length(settings, causal.model.config), routing_of(causal.model, settings.rules, settings.ranks)
+        length, routing = _length(settings, causal.model.config), _routing(causal.model, settings)
     rejected: Counter[str] = Counter()
     plan = [_size(batch) for batch in _batches(documents, causal.tokenizer, length, settings, rejected)]
     again = _batches(documents, causal.tokenizer, length, settings, Counter())
@@ -102,7 +112,21 @@ def record(model: str | CausalModel, source: str, out: Path, settings: Recording
 
 
 def _loaded(name: str, device: str) -> CausalModel:
-    return load_moe(Path(name), device=device) if (Path(name) / "moe.json").exists() else load_causal(name, device=device)
+    folder = Path(name)
+    if (folder / "model/moe.json").exists():
+        read_finished(folder, TRAINING)
+        folder /= "model"
+    return load_moe(folder, device=device) if (folder / "moe.json").exists() else load_causal(name, device=device)
+
+
+def _routing(model: Any, settings: Recording) -> Routing:
+    """The model under the settings, and what they leave open as it has it by itself."""
+    ours = next(iter(moe_layers(model).values()), None)
+    if ours is None:
+        return routing_of(model, lambda k: settings.rules(Rules(k)), settings.ranks or 1)
+    rules = settings.rules(ours.rules)
+    check_router(ours.router, rules)
+    return routing_of(model, lambda k: rules, settings.ranks or ours.ranks)
 
 
 def _batches(
@@ -124,11 +148,10 @@ def _size(batch: list[Piece]) -> int:
 
 
 def _length(settings: Recording, config: Any) -> int:
-    positions = int(getattr(config, "max_position_embeddings", 0) or settings.length or LENGTH)
-    if settings.length is not None and settings.length > positions:
-        told = f"pieces of {settings.length} tokens are longer than the {positions} positions of the model"
-        raise UserError(f"{told}; accepted are 1 to {positions}")
-    return settings.length or min(LENGTH, positions, settings.batch_tokens)
+    if settings.length is not None:
+        check_fits(settings.length, config)
+        return settings.length
+    return min(LENGTH, positions_of(config), settings.batch_tokens)
 
 
 @torch.no_grad()

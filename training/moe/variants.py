@@ -31,6 +31,20 @@ def variant(name: str, rules: Rules) -> Rules:
 
 def name_of(rules: Rules) -> str:
     """The paper's name of the rectifications in use."""
-    return {(False, False): "plain", (False, True): "IR", (True, False): "FR", (True, True): "FR+IR"}[
-        rules.fill != "off", rules.rectify
-    ]
+    return named(rules.fill, rules.rectify)
+
+
+def named(fill: str, rectify: bool) -> str:
+    """The paper's name of these rectifications."""
+    return {(False, False): "plain", (False, True): "IR", (True, False): "FR", (True, True): "FR+IR"}[fill != "off", rectify]
+
+
+def label(rules: Rules, router: str = "top-k") -> str:
+    """A router of `training.moe.baselines.ROUTERS` and its k in a table."""
+    return f"top-{rules.k}" if router == "top-k" else f"{router}, k = {rules.k}"
+
+
+def check_router(router: str, rules: Rules) -> None:
+    """Raise UserError for fill-in with a router that has no (k+1)-th choices."""
+    if router != "top-k" and rules.fill != "off":
+        raise UserError(f"fill '{rules.fill}' with router '{router}' is refused; accepted is off, or router top-k")

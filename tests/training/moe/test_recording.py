@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from interp.models.load import CausalModel
 from interp.runs.errors import UserError
+from interp.runs.folder import Run
 from tests.training.moe.dense import dense
 from tests.training.moe.tiny import tiny
 from training.moe.decoder import MoEShape
@@ -25,6 +27,7 @@ from training.moe.pieces import Piece, batched
 from training.moe.plan import route
 from training.moe.record_files import Records
 from training.moe.recording import Recording, record
+from training.moe.records import rules_of
 from training.moe.rules import Rules
 from training.moe.upcycle import upcycle
 
@@ -148,6 +151,28 @@ def test_our_own_mixtures_are_recorded_from_their_folder(every: int, corpus: str
     asked = rows[rows["choice"].between(0, 1)].groupby(["layer", "sequence", "position"]).size()
     assert (asked == 2).all() and len(asked) == 84 * len(found.layers)
     assert set(found.passes["ranks"]) == {2} and set(found.passes["capacity"]) == {3.0}
+
+
+def test_what_is_not_asked_for_is_as_the_model_was_trained(corpus: str, tmp_path: Path) -> None:
+    own = Rules(2, 0.75, fill="top1", rectify=True, order="position", unrouted="all")
+    upcycled, tokenizer = upcycle(dense(vocab_size=50), MoEShape(4, 2), own), causal("mixtral").tokenizer
+    save_moe(upcycled, tokenizer, tmp_path / "trained/model", every=1)
+    with pytest.raises(UserError, match="trained is no run folder"):
+        record(str(tmp_path / "trained"), corpus, tmp_path / "run", Recording())
+    Run.open(tmp_path / "trained", config={"job": "moe train"}, seed=1).finish({})
+    record(str(tmp_path / "trained"), corpus, tmp_path / "run", Recording())
+    passes = Records.open(tmp_path / "run").passes
+    assert rules_of(passes.iloc[0].to_dict()) == own and set(passes["ranks"]) == {2}
+    record(str(tmp_path / "trained"), corpus, tmp_path / "other", Recording(fill="off", ranks=4))
+    passes = Records.open(tmp_path / "other").passes
+    assert rules_of(passes.iloc[0].to_dict()) == replace(own, fill="off") and set(passes["ranks"]) == {4}
+
+
+def test_fill_in_is_refused_where_the_router_has_none(corpus: str, tmp_path: Path) -> None:
+    model = upcycle(dense(vocab_size=50), MoEShape(4, 2), Rules(2, 1.0), router="expert choice")
+    with pytest.raises(UserError, match="fill 'own' with router 'expert choice' is refused"):
+        record(CausalModel(model, causal("mixtral").tokenizer), corpus, tmp_path / "run", Recording(fill="own"))
+    assert not (tmp_path / "run").exists()
 
 
 @given(st.lists(st.integers(1, 20)), st.integers(1, 60))
