@@ -36,10 +36,9 @@ from training.moe.comparison import (
 )
 from training.moe.decoder import MoEShape
 from training.moe.evaluate import MEASURES, with_intervals
-from training.moe.rules import Rules
-from training.moe.skew import SKEW_KEYS
+from training.moe.orders import ORDER_KEYS
 from training.moe.train import MoETraining
-from training.moe.variants import name_of
+from training.moe.variants import named
 
 REPORTED = {
     ("top-1", "IR"): 1.22, ("top-1", "FR"): -0.24, ("top-1", "FR+IR"): 1.28,
@@ -83,7 +82,7 @@ def measure(out: Path, settings: Comparison) -> dict[str, Any]:
 
 def _orders(found: Compared) -> dict[str, Any]:
     return {
-        "orders": records(with_intervals(found.orders, SKEW_KEYS), *QUALITY, "dropped"),
+        "orders": records(with_intervals(found.orders, ORDER_KEYS), *QUALITY, "dropped"),
         "orders_against_confidence": records(order_differences(found.orders), *QUALITY),
     }
 
@@ -98,7 +97,7 @@ def records(table: pd.DataFrame, *measures: str) -> list[dict[str, Any]]:
 def _with_reported(table: pd.DataFrame) -> list[dict[str, Any]]:
     rows = records(table, *QUALITY)
     for row in rows:
-        router = name_of(Rules(fill=row["fill"], rectify=row["rectify"] == "on"))
+        router = named(row["fill"], row["rectify"] == "on")
         row["reported_gain_points"] = REPORTED.get((row["router"], router))
     return rows
 

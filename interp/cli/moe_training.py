@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from interp.cli.moe_options import FILL, ORDER, RECTIFY, is_on
 from interp.cli.options import AsJson, Device
 from interp.cli.output import emit
 from interp.runs.errors import UserError
@@ -22,9 +23,9 @@ Ranks = Annotated[int, typer.Option(min=1, help="Simulated ranks, each with its 
 Every = Annotated[int, typer.Option(min=1, help="Experts in the last of so many layers.")]
 K = Annotated[int, typer.Option("--k", help="Experts a token asks for.")]
 Capacity = Annotated[float | None, typer.Option(help="c_eff: slots over tokens; inf drops nothing. As a default k.")]
-Fill = Annotated[str, typer.Option(help="Fill-in rectification by own or top1 probability, or off.")]
-Rectify = Annotated[str, typer.Option(help="Intra-GPU rectification: on or off.")]
-Order = Annotated[str, typer.Option(help="First served: confidence, reverse, random or position.")]
+Fill = Annotated[str, FILL]
+Rectify = Annotated[str, RECTIFY]
+Order = Annotated[str, ORDER]
 Router = Annotated[str, typer.Option(help="top-k, 'expert choice' or BASE.")]
 BiasRate = Annotated[float, typer.Option(min=0, help="Rate of loss-free balancing; 0 for none.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the routers' first weights and of the sequences.")]
@@ -123,7 +124,7 @@ def evaluate(
     import pandas as pd
 
     from training.moe.evaluate import KEYS, sweep, with_intervals
-    from training.moe.skew import SKEW_KEYS, by_order
+    from training.moe.orders import ORDER_KEYS, by_order
     from training.moe.trained import check_alike, dense_measures, open_trained
 
     capacities, tests, served = _decimals(capacity), _words(test), _words(orders)
@@ -142,16 +143,15 @@ def evaluate(
     table = with_intervals(pd.DataFrame(rows), KEYS)
     result: dict[str, Any] = {"table": table.to_dict("records"), "dense": dense}
     if served:
-        result["orders"] = with_intervals(pd.DataFrame(ordered), SKEW_KEYS).to_dict("records")
+        result["orders"] = with_intervals(pd.DataFrame(ordered), ORDER_KEYS).to_dict("records")
     emit(result, as_json=as_json, text=_table_text(table, result.get("orders"), dense))
 
 
 def _rules(k: int, capacity: float | None, fill: str, rectify: str, order: str) -> Rules:
-    if rectify not in ("on", "off"):
-        raise UserError(f"rectify '{rectify}' is unknown; accepted are on, off")
+    rectified = is_on(rectify)
     from training.moe.rules import Rules
 
-    asked: dict[str, Any] = {"fill": fill, "rectify": rectify == "on", "order": order}
+    asked: dict[str, Any] = {"fill": fill, "rectify": rectified, "order": order}
     return Rules(k, float(k) if capacity is None else capacity, **asked)
 
 

@@ -41,6 +41,9 @@ class Job(ABC):
     units_per_step: int
     """Over all processes."""
 
+    def begin(self, step: int) -> None:  # noqa: B027 - most jobs need nothing here
+        """Called before `step`, the first one that is taken now (to drop what was written of it and of later ones)."""
+
     @abstractmethod
     def backward(self, step: int) -> dict[str, float | Tensor]:
         """Compute this process's share of the loss at `step` and set every parameter's gradient; return metrics."""
@@ -59,6 +62,7 @@ def fit(job: Job, run: Run, schedule: Schedule, *, log_every: int = 20, evaluate
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
     start = _resume(job, run, schedule)
+    job.begin(start)
     done, total = start * job.units_per_step, schedule.steps * job.units_per_step
     saved, estimate = time.monotonic(), Estimate(schedule.steps - start)
     with Progress(total, unit=job.unit, label=run.path.name, start=done, enabled=run.primary) as progress:

@@ -105,7 +105,14 @@ def prepare_text(settings: DecoderTraining, out: Path) -> tuple[PreTrainedTokeni
 def write_packed(
     file: Path, text: str, tokenizer: PreTrainedTokenizerFast, splits: dict[Split, int], *, shortest: int
 ) -> None:
-    """Write the first tokens of each split of a corpus, as many as asked for.
+    """Write what `packed_splits` gives."""
+    write_tensors(file, packed_splits(text, tokenizer, splits, shortest=shortest))
+
+
+def packed_splits(
+    text: str, tokenizer: PreTrainedTokenizerFast, splits: dict[Split, int], *, shortest: int
+) -> dict[str, Int[Tensor, " token"]]:
+    """The first tokens of each split of a corpus, as many as asked for.
 
     Raises UserError for a split with fewer than `shortest`.
     """
@@ -115,7 +122,7 @@ def write_packed(
     }
     if min(map(len, texts.values())) < shortest:
         raise UserError(f"'{text}' is too short: each split needs at least {shortest} tokens")
-    write_tensors(file, {split: tokens.to(torch.int32) for split, tokens in texts.items()})
+    return {split: tokens.to(torch.int32) for split, tokens in texts.items()}
 
 
 def read_packed(file: Path) -> dict[str, Int[Tensor, " token"]]:

@@ -21,12 +21,13 @@ from safetensors import safe_open
 from interp.runs.atomic import write_frame
 from interp.runs.errors import UserError
 from interp.runs.folder import read_manifest
-from training.moe.evaluate import KEYS, MEASURES, evaluate, row_of, swept, task_accuracy, text_loss, with_intervals
+from training.moe.evaluate import KEYS, MEASURES, evaluate, quality, row_of, swept, with_intervals
+from training.moe.orders import ORDER_KEYS, ordered
 from training.moe.rules import Order, Rules
-from training.moe.skew import SKEW_KEYS, ordered
-from training.moe.train import MoETraining, dense_model, measured_on, prepared_text, train
+from training.moe.text import prepared_text
+from training.moe.train import MoETraining, dense_model, measured_on, train
 from training.moe.trained import open_trained
-from training.moe.variants import VARIANTS, name_of, variant
+from training.moe.variants import VARIANTS, name_of, named, variant
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Compared(NamedTuple):
     rows: pd.DataFrame
     """Columns `KEYS`, seed, `MEASURES`."""
     orders: pd.DataFrame
-    """Columns `SKEW_KEYS`, seed, `MEASURES`: the plain router's tokens served in other orders."""
+    """Columns `ORDER_KEYS`, seed, `MEASURES`: the plain router's tokens served in other orders."""
     dense: dict[str, float]
     """Loss and accuracy of the dense model."""
 
@@ -64,7 +65,7 @@ class Compared(NamedTuple):
 def compare(out: Path, settings: Comparison = Comparison(), *, device: str = "auto") -> Compared:
     """Train every router with every seed and measure it, or go on where that was left.
 
-    Raises UserError for an unknown router, and for runs at `out` that were trained otherwise.
+    Raises UserError for an unknown router, and for runs or a text at `out` of other settings.
     """
     dense = dense_model(settings.training.model, device=device)
     text = prepared_text(settings.training, dense.tokenizer, out)
@@ -73,15 +74,10 @@ def compare(out: Path, settings: Comparison = Comparison(), *, device: str = "au
     for seed, k, name in _runs(settings):
         place = _place(out, seed, k, name)
         _train(settings.of(k, name, seed), place, out, device)
-        for kind, frame in _measured(place, out, settings, settings.of(k, name, seed).rules, device).items():
+        for kind, frame in _measured(place, settings, settings.of(k, name, seed).rules, device).items():
             found[kind].append(frame.assign(seed=seed))
-    batch = settings.training.batch
-    told = {
-        "loss": text_loss(dense.model, held_out, batch=batch),
-        "accuracy": task_accuracy(dense.model, held_out, batch=batch),
-    }
     rows, orders = (pd.concat(frames, ignore_index=True) for frames in found.values())
-    return Compared(rows, orders, told)
+    return Compared(rows, orders, quality(dense.model, held_out, batch=settings.training.batch))
 
 
 def _runs(settings: Comparison) -> Iterator[tuple[int, int, str]]:
@@ -104,12 +100,12 @@ def _train(settings: MoETraining, place: Path, text: Path, device: str) -> None:
     train(settings, place, text=text, device=device)
 
 
-def _measured(place: Path, text: Path, settings: Comparison, trained: Rules, device: str) -> dict[str, pd.DataFrame]:
+def _measured(place: Path, settings: Comparison, trained: Rules, device: str) -> dict[str, pd.DataFrame]:
     """Rows of one run, measured now or before; of the first router, also under all others and in all orders."""
     asked = _asked(settings, trained)
     found = {kind: _read(place / f"{kind}.parquet", rows) for kind, rows in asked.items()}
     if missing := [kind for kind, frame in found.items() if frame is None]:
-        run = open_trained(place, text=text, device=device)
+        run = open_trained(place, device=device)
         for kind in missing:
             rows = [row | evaluate(run.model, run.held_out, rules, batch=run.batch)._asdict() for row, rules in asked[kind]]
             write_frame(place / f"{kind}.parquet", pd.DataFrame(rows))
@@ -187,7 +183,7 @@ def order_differences(orders: pd.DataFrame) -> pd.DataFrame:
     """Each order against confidence at the same capacity, in pairs of one seed."""
     parts = []
     for _, part in orders.groupby(["router", "capacity"], sort=False):
-        parts.append(against(part[part.order != "confidence"], part[part.order == "confidence"], SKEW_KEYS))
+        parts.append(against(part[part.order != "confidence"], part[part.order == "confidence"], ORDER_KEYS))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -202,4 +198,4 @@ def _k(rows: pd.DataFrame) -> pd.Series:
 def _names(rows: pd.DataFrame) -> pd.Series:
     """The router of each row, by the paper's name."""
     pairs = zip(rows.fill, rows.rectify, strict=True)
-    return pd.Series([name_of(Rules(fill=fill, rectify=rectify == "on")) for fill, rectify in pairs], index=rows.index)
+    return pd.Series([named(fill, rectify == "on") for fill, rectify in pairs], index=rows.index)

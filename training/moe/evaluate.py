@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from training.lm.train import next_token_loss
-from training.moe.decoder import routed_by, seed_orders, traffic_of
+from training.moe.decoder import moe_layers, routed_by, seed_orders, traffic_of
 from training.moe.held_out import HeldOut
 from training.moe.rules import Rules
-from training.moe.variants import name_of, variant
+from training.moe.variants import check_router, label, name_of, variant
 
 MEASURES = ("loss", "accuracy", "dropped", "padding", "lost", "extra_rows")
 KEYS = ("router", "rectify", "fill", "trained_with", "capacity")
@@ -58,10 +58,11 @@ class _Counts(NamedTuple):
 
 @torch.no_grad()
 def evaluate(model: Any, held_out: HeldOut, rules: Rules, *, batch: int = 8) -> Evaluation:
-    """Measure the model as routed by `rules`, `batch` sequences at a time."""
+    """Measure the model as routed by `rules`, `batch` sequences at a time. Raises UserError for fill-in that cannot be."""
     counts: list[_Counts] = []
     with routed_by(model, rules), _evaluating(model):
-        loss = text_loss(model, held_out, batch=batch, after=lambda: counts.extend(_counted(model)))
+        check_router(router_of(model), rules)
+        loss = text_loss(model, held_out, batch=batch, after=lambda tokens: counts.extend(_counted(model, tokens)))
         accuracy = task_accuracy(model, held_out, batch=batch)
     sums = _Counts(*(sum(column) for column in zip(*counts, strict=True)))
     rates = sums.dropped / max(1, sums.choices), sums.padding / sums.slots
@@ -69,12 +70,14 @@ def evaluate(model: Any, held_out: HeldOut, rules: Rules, *, batch: int = 8) -> 
 
 
 @torch.no_grad()
-def text_loss(model: Any, held_out: HeldOut, *, batch: int = 8, after: Callable[[], object] = lambda: None) -> float:
-    """Nats a token of real text, of a dense model as well; `after` is called after every batch."""
+def text_loss(
+    model: Any, held_out: HeldOut, *, batch: int = 8, after: Callable[[int], object] = lambda tokens: None
+) -> float:
+    """Nats a token of real text, of a dense model as well; `after` is called with the tokens of every batch."""
     losses = []
     for number, tokens in enumerate(held_out.text.to(model.device).split(batch)):
         losses.append(next_token_loss(_logits(model, tokens, number), tokens).flatten())
-        after()
+        after(tokens.numel())
     return float(torch.cat(losses).mean())
 
 
@@ -86,6 +89,18 @@ def task_accuracy(model: Any, held_out: HeldOut, *, batch: int = 8) -> float:
         said = _logits(model, tokens.to(model.device), number)[:, :-1].argmax(-1).cpu()
         right.append((said == tokens[:, 1:])[asked[:, 1:]])
     return float(torch.cat(right).double().mean())
+
+
+def quality(model: Any, held_out: HeldOut, *, batch: int = 8) -> dict[str, float]:
+    """Loss and accuracy of a dense model."""
+    return {
+        measure: of(model, held_out, batch=batch) for measure, of in {"loss": text_loss, "accuracy": task_accuracy}.items()
+    }
+
+
+def router_of(model: Any) -> str:
+    """The model's router, one of `training.moe.baselines.ROUTERS`."""
+    return next(iter(moe_layers(model).values())).router
 
 
 @contextmanager
@@ -103,8 +118,8 @@ def _logits(model: Any, tokens: Tensor, number: int) -> Tensor:
     return model(tokens, use_cache=False).logits.float()
 
 
-def _counted(model: Any) -> list[_Counts]:
-    """Of the last pass, a layer each."""
+def _counted(model: Any, tokens: int) -> list[_Counts]:
+    """Of the last pass, a layer each; what fills up the last rank comes after the tokens and counts for none."""
     found = []
     for traffic in traffic_of(model).values():
         plan, (ranks, experts) = traffic.plan, traffic.plan.shape
@@ -112,8 +127,8 @@ def _counted(model: Any) -> list[_Counts]:
         reached[plan.stand_ins.token] = True
         kept, dropped = int((~plan.routes.filled).sum()), len(plan.refused.token)
         found.append(_Counts(
-            len(reached), kept + dropped, dropped, plan.slots * ranks * experts, int(plan.padding.sum()),
-            int((~reached).sum()), len(plan.stand_ins.token),
+            tokens, kept + dropped, dropped, plan.slots * ranks * experts, int(plan.padding.sum()),
+            int((~reached[:tokens]).sum()), len(plan.stand_ins.token),
         ))  # fmt: skip
     return found
 
@@ -133,7 +148,8 @@ def sweep(
     where another one is switched on at test time only. Raises UserError for an unknown router.
     """
     asked = swept(trained, capacities=capacities, tests=tests)
-    return [row_of(rules, trained) | evaluate(model, held_out, rules, batch=batch)._asdict() for rules in asked]
+    router = router_of(model)
+    return [row_of(rules, trained, router) | evaluate(model, held_out, rules, batch=batch)._asdict() for rules in asked]
 
 
 def swept(trained: Rules, *, capacities: Iterable[float] = (), tests: Iterable[str] = ()) -> list[Rules]:
@@ -142,10 +158,10 @@ def swept(trained: Rules, *, capacities: Iterable[float] = (), tests: Iterable[s
     return [replace(variant(name, trained), capacity=capacity) for name in names for capacity in sizes]
 
 
-def row_of(rules: Rules, trained: Rules) -> dict[str, Any]:
+def row_of(rules: Rules, trained: Rules, router: str = "top-k") -> dict[str, Any]:
     """The columns `KEYS`."""
     rectify = "on" if rules.rectify else "off"
-    told = f"top-{rules.k}", rectify, rules.fill, name_of(trained), rules.capacity
+    told = label(rules, router), rectify, rules.fill, name_of(trained), rules.capacity
     return dict(zip(KEYS, told, strict=True))
 
 

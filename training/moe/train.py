@@ -1,6 +1,6 @@
 """Training of an upcycled mixture on real text goes on, ranks simulated in one process.
 
-    runs/<name>/text.safetensors   real text as tokens (`training.lm.train.write_packed`), or in a folder that runs share
+    runs/<name>/text.safetensors   real text as tokens (`training.moe.text`), or in the folder above
     runs/<name>/metrics.jsonl      losses, and how tokens were routed in each layer
     runs/<name>/routes/ ...        routing records of a few held-out sequences (`training.moe.records`)
     runs/<name>/model/             the result (`training.moe.mixtral`)
@@ -30,14 +30,16 @@ from interp.runs.loop import Job, fit
 from interp.runs.refusable import refusable
 from interp.runs.schedule import Schedule
 from training.lm.mix import Mix
-from training.lm.train import next_token_loss, read_packed, write_packed
+from training.lm.train import next_token_loss
 from training.moe.decoder import MoEShape, record_pass, router_losses, seed_orders, traffic_of
 from training.moe.evaluate import evaluate
 from training.moe.held_out import HeldOut, held_out
 from training.moe.layer import Traffic
 from training.moe.mixtral import plain, rules_from, save_moe
+from training.moe.pieces import check_fits
 from training.moe.records import RecordWriter
 from training.moe.rules import Rules
+from training.moe.text import prepared_text
 from training.moe.upcycle import upcycle
 
 JOB = "moe train"
@@ -91,9 +93,11 @@ class MoETraining:
         """Warm-up, constant, linear decay."""
         return Schedule.of(self.steps, self.warmup, self.decay_share)
 
-    def config(self) -> dict[str, Any]:
-        """Settings as JSON has them."""
-        return asdict(self) | {"rules": plain(self.rules), "job": JOB}
+    def config(self, processes: int = 1) -> dict[str, Any]:
+        """Settings as JSON has them. Several processes are one more: each has the ranks for its share of the sequences,
+        so that slots and drops depend on their number."""
+        several = {"processes": processes} if processes > 1 else {}
+        return asdict(self) | {"rules": plain(self.rules), "job": JOB} | several
 
 
 def dense_model(name: str, *, device: str = "auto") -> CausalModel:
@@ -118,6 +122,14 @@ class MoEJob(Job):
         self.writer = RecordWriter(out)
         self.optimizers = [_adamw(self.model, settings)]
 
+    def begin(self, step: int) -> None:
+        """Drop records of steps that are taken anew: a prolonged run goes on from before its decay."""
+        if PartialState().is_main_process:
+            for table in ("passes", "routes", "logits"):  # a step without its pass is none
+                for part in (self.writer.folder / table).glob("part-*.parquet"):
+                    if int(part.stem.removeprefix("part-")) >= step:
+                        part.unlink()
+
     def backward(self, step: int) -> dict[str, float | Tensor]:
         """Read this process's share of the step's sequences."""
         state, batch = PartialState(), self.settings.batch
@@ -130,7 +142,7 @@ class MoEJob(Job):
         balance, z = router_losses(self.model)
         (loss + self.settings.balance * balance + self.settings.z * z).backward()
         told = {"loss": loss.detach(), "balance": balance.detach(), "z": z.detach()}
-        return told | _routed(traffic_of(self.model))
+        return told | _routed(traffic_of(self.model), state.num_processes)
 
     def after_step(self, step: int) -> None:
         """Record how held-out sequences are routed now."""
@@ -144,13 +156,16 @@ class MoEJob(Job):
         return evaluate(self.model, self.measured, self.settings.rules, batch=self.settings.batch)._asdict()
 
 
-def _routed(passed: dict[int, Traffic]) -> dict[str, float | Tensor]:
-    """What happened to choices and slots, layer by layer, and the largest load over the mean one."""
+def _routed(passed: dict[int, Traffic], processes: int) -> dict[str, float | Tensor]:
+    """What happened to choices and slots, layer by layer, and the largest load over the mean one.
+
+    Counts are times `processes`, as what is logged is the mean over them: so it is the step's sum.
+    """
     told: dict[str, float | Tensor] = {}
     for layer, traffic in passed.items():
         plan = traffic.plan
         counts = {name: getattr(plan, name) for name in ("demand", "kept", "dropped", "filled", "padding", "rectified")}
-        told |= {f"layer_{layer}_{name}": count.sum() for name, count in counts.items()}
+        told |= {f"layer_{layer}_{name}": count.sum() * processes for name, count in counts.items()}
         load = counts["demand"].sum(0).double()
         told[f"layer_{layer}_max_load"] = load.max() / load.mean()
     return told
@@ -171,25 +186,18 @@ def measured_on(settings: MoETraining, text: Tensor, tokenizer: Any) -> HeldOut:
     return held_out(text, tokenizer, length=settings.context, tasks=tasks, seed=HELD_OUT_SEED)
 
 
-def prepared_text(settings: MoETraining, tokenizer: Any, folder: Path) -> dict[str, Tensor]:
-    """Real text in the tokens of the run's model, train and held-out; made and written to `folder` if it is not there."""
-    file = folder / "text.safetensors"
-    if not file.exists():
-        splits: Any = {"train": settings.text_tokens, "held-out": settings.held_out_tokens}
-        write_packed(file, settings.text, tokenizer, splits, shortest=settings.context)
-    return read_packed(file)
-
-
 def train(settings: MoETraining, out: Path, *, text: Path | None = None, device: str = "auto") -> dict[str, Any]:
     """Train, or go on with, the run at `out`; return its evaluation, and why `model/` is no Mixtral (None if it is one).
 
-    `text` is a folder in which runs on the same text share it. Raises UserError, and leaves the folder as it was, for
-    settings that cannot be, a model that cannot be upcycled, a text that is too short, and a run of other settings.
+    `text` is the folder in which runs on the same text share it, the one above `out`. Raises UserError, and leaves the
+    folder as it was, for settings that cannot be, a model that cannot be upcycled or has too few positions, a text that
+    is too short or of other settings, and a run of other settings or on another number of processes.
     """
     where = resolve(device)
-    _check_processes(settings, PartialState().num_processes)
-    with refusable(out, config=settings.config(), seed=settings.seed) as run:
+    _check_processes(settings, processes := PartialState().num_processes)
+    with refusable(out, config=settings.config(processes), seed=settings.seed) as run:
         dense = dense_model(settings.model, device=str(where))
+        check_fits(settings.context, dense.model.config)
         with PartialState().main_process_first():
             tokens = prepared_text(settings, dense.tokenizer, text or out)
         job = MoEJob(settings, dense, tokens, out)
@@ -209,6 +217,9 @@ def _check_processes(settings: MoETraining, processes: int) -> None:
 
 
 def settings_of(config: dict[str, Any]) -> MoETraining:
-    """The settings that `MoETraining.config` told."""
-    told = {name: value for name, value in config.items() if name != "job"}
-    return MoETraining(**(told | {"shape": MoEShape(**config["shape"]), "rules": rules_from(config["rules"])}))
+    """The settings that `MoETraining.config` told. Raises UserError for those of another version."""
+    told = {name: value for name, value in config.items() if name not in ("job", "processes")}
+    try:
+        return MoETraining(**(told | {"shape": MoEShape(**config["shape"]), "rules": rules_from(config["rules"])}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"settings of a run cannot be read: {error}; accepted are those of `interp {JOB}` now") from None

@@ -20,6 +20,7 @@ from interp.runs.errors import UserError
 from training.moe.decoder import MoEShape, layer_number, routed_by
 from training.moe.layer import LayerShape, MoELayer
 from training.moe.rules import Rules
+from training.moe.variants import check_router
 
 PROJECTIONS = ("gate_proj", "up_proj", "down_proj")
 _ACCEPTED = "accepted are gated MLPs with SiLU and without biases, one a layer"
@@ -35,9 +36,10 @@ def upcycle(
     `router` and `bias_rate` are those of `MoELayer`; routers' weights come from `seed`.
 
     Raises:
-        UserError: for MLPs of another kind, for numbers that cannot be, and if the mixture differs from the dense model
-            in its logits; the model is then as it was.
+        UserError: for MLPs of another kind, for rules and numbers that cannot be, and if the mixture differs from the
+            dense model in its logits; the model is then as it was.
     """
+    check_router(router, rules)
     mlps = gated_mlps(model)
     options: dict[str, Any] = {"router": router, "bias_rate": bias_rate}
     replaced = {name: mlp for number, (name, mlp) in enumerate(mlps.items()) if number % shape.every == shape.every - 1}

@@ -91,6 +91,8 @@ def test_the_script_contract_of_evaluate(folder: Path, tmp_path: Path, capsys: p
         (["upcycle", "--router", "soft"], "unknown router 'soft'; accepted are top-k"),
         (["train", "--fill", "both"], "fill 'both' is unknown; accepted are off, own, top1"),
         (["train", "--text", "absent.jsonl"], "absent.jsonl cannot be read"),
+        (["train", "--context", "1024"], "pieces of 1024 tokens are longer than the 512 positions of the model"),
+        (["train", "--router", "expert choice", "--fill", "own"], "fill 'own' with router 'expert choice' is refused"),
     ],
 )
 def test_mistakes_are_one_sentence(words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

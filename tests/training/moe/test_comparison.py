@@ -114,7 +114,7 @@ def test_a_measurement_that_was_cut_short_is_taken_up(found: Compared, settings:
 def test_experts_part_in_training(found: Compared, settings: Comparison, out: Path) -> None:
     table = spread(out, settings)
     assert list(table.trained_with) == ["plain", "FR+IR"] and table.apart.between(1e-3, 1).all()
-    model, apart = open_trained(out / "top-1_plain_1", text=out, device="cpu").model, []
+    model, apart = open_trained(out / "top-1_plain_1", device="cpu").model, []
     for layer in moe_layers(model).values():
         for weight in layer.experts.parameters():
             mean = weight.detach().mean(0)

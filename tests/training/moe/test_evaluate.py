@@ -13,8 +13,8 @@ from tests.training.moe.dense import dense
 from training.moe.decoder import MoEShape, moe_layers, routed_by
 from training.moe.evaluate import KEYS, MEASURES, evaluate, sweep, task_accuracy, text_loss, with_intervals
 from training.moe.held_out import HeldOut
+from training.moe.orders import by_order
 from training.moe.rules import Rules
-from training.moe.skew import by_order
 from training.moe.upcycle import upcycle
 from training.moe.variants import VARIANTS, name_of, variant
 
@@ -95,6 +95,31 @@ def test_orders_refuse_as_many_choices_but_other_ones(model) -> None:  # type: i
     assert len(counts) == 1 and len({row["loss"] for row in rows}) == 4
     with pytest.raises(UserError, match="order 'size' is unknown"):
         by_order(model, HELD_OUT, PLAIN, orders=("size",))
+
+
+def test_routers_other_than_top_k_are_named_and_do_not_fill() -> None:
+    model = upcycle(dense(), MoEShape(4, 2), PLAIN, router="expert choice")
+    rows = sweep(model, HELD_OUT, PLAIN, batch=3) + by_order(model, HELD_OUT, PLAIN, orders=("confidence",), batch=3)
+    assert [row["router"] for row in rows] == ["expert choice, k = 2"] * 2
+    with pytest.raises(UserError, match="fill 'own' with router 'expert choice' is refused; accepted is off"):
+        sweep(model, HELD_OUT, PLAIN, tests=("FR",), batch=3)
+    with pytest.raises(UserError, match="fill 'top1' with router 'BASE' is refused"):
+        upcycle(dense(), MoEShape(4, 2), Rules(1, 1.0, fill="top1"), router="BASE")
+
+
+def test_what_fills_up_the_last_rank_is_no_token(model) -> None:  # type: ignore[no-untyped-def]
+    odd = HeldOut(TEXT[:1, :5], TASKS[:1], torch.ones(1, 16, dtype=torch.bool))
+    found = evaluate(model, odd, Rules(2, 0.5, rectify=True))
+    assert found.lost == 0
+    assert found.extra_rows * 5 * 4 == pytest.approx(
+        sum(len(layer.traffic.plan.stand_ins.token) for layer in _after(model, odd.text, Rules(2, 0.5, rectify=True)))
+    )
+
+
+def _after(model, tokens: torch.Tensor, rules: Rules) -> list:  # type: ignore[no-untyped-def, type-arg]
+    with torch.no_grad(), routed_by(model.eval(), rules):
+        model(tokens)
+    return list(moe_layers(model).values())
 
 
 def test_intervals_are_of_students_t() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,13 +13,18 @@ from safetensors.torch import load_file
 
 from interp.runs import loop
 from interp.runs.errors import UserError
-from interp.runs.folder import read_manifest, read_metrics
+from interp.runs.folder import Run, read_manifest, read_metrics
 from tests.training.moe.dense import written_model, written_text
+from training.lm.train import read_packed
 from training.moe import train as module
+from training.moe import trained
 from training.moe.decoder import MoEShape, moe_layers
+from training.moe.mixtral import save_moe
 from training.moe.rules import Rules
-from training.moe.train import MoEJob, MoETraining, dense_model, prepared_text, settings_of, train
+from training.moe.text import prepared_text
+from training.moe.train import MoEJob, MoETraining, dense_model, settings_of, train
 from training.moe.trained import check_alike, dense_measures, open_trained
+from training.moe.upcycle import upcycle
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +101,100 @@ def test_means_are_over_seeds_alone(settings: MoETraining, tmp_path: Path) -> No
         check_alike([tmp_path / "one", tmp_path / "longer"])
     with pytest.raises(UserError, match="have the same seed and rules; accepted is each once"):
         check_alike([tmp_path / "one", tmp_path / "twin"])
+    with pytest.raises(
+        UserError, match=r"one/model is no run, so that its seed is unknown; accepted is such a folder alone"
+    ):
+        check_alike([tmp_path / "one/model", tmp_path / "two/model"])
+    check_alike([tmp_path / "one/model"])
+
+
+@pytest.mark.parametrize(
+    "first, second, told",
+    [
+        (Rules(2, 1.0), Rules(2, 2.0), "differ in capacity: 1.0 and 2.0; .* in seed alone, both being top-2 plain"),
+        (Rules(2, 1.0), Rules(2, 1.0, order="random"), "differ in order: confidence and random"),
+        (Rules(2, 1.0, fill="own"), Rules(2, 1.0, fill="top1"), "differ in fill: own and top1; .* both being top-2 FR"),
+        (Rules(2, 1.0), Rules(1, 2.0), ""),
+        (Rules(2, 1.0), Rules(2, 2.0, rectify=True), ""),
+    ],
+)
+def test_rules_of_one_router_are_the_same(
+    first: Rules, second: Rules, told: str, settings: MoETraining, tmp_path: Path
+) -> None:
+    for seed, (name, rules) in enumerate({"first": first, "second": second}.items()):
+        asked = replace(settings, rules=rules, seed=seed)
+        Run.open(tmp_path / name, config=asked.config(), seed=seed).finish({})
+    if not told:
+        check_alike([tmp_path / "first", tmp_path / "second"])
+        return
+    with pytest.raises(UserError, match=told):
+        check_alike([tmp_path / "first", tmp_path / "second"])
+
+
+def test_a_prolonged_run_has_no_record_of_the_decay_it_left(settings: MoETraining, tmp_path: Path) -> None:
+    train(settings, tmp_path / "run", device="cpu")
+    train(replace(settings, steps=12), tmp_path / "run", device="cpu")
+    for table in ("routes", "logits", "passes"):
+        assert sorted(pd.read_parquet(tmp_path / "run" / table).step.unique()) == [0, 4, 8, 11]
+
+
+def test_a_run_goes_on_with_as_many_processes(
+    settings: MoETraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has the simulated ranks for its share, so that drops depend on their number."""
+    short = replace(settings, steps=1)
+    train(short, tmp_path / "run", device="cpu")
+    assert "processes" not in short.config(1) and settings_of(short.config(2)) == short
+    monkeypatch.setattr(module, "PartialState", lambda: SimpleNamespace(num_processes=2))
+    with pytest.raises(UserError, match=r"other settings: processes None \(now 2\)"):
+        train(short, tmp_path / "run", device="cpu")
+
+
+def test_a_run_is_measured_on_the_text_it_was_trained_on(settings: MoETraining, tmp_path: Path) -> None:
+    train(replace(settings, steps=1), tmp_path / "of/run", text=tmp_path / "of", device="cpu")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "of").rglob("*")}
+    run = open_trained(tmp_path / "of/run", device="cpu")
+    assert torch.equal(run.held_out.text.flatten(), read_packed(tmp_path / "of/text.safetensors")["held-out"])
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "of").rglob("*")} == before
+    (tmp_path / "of/text.safetensors").unlink()
+    with pytest.raises(UserError, match=r"neither .*run nor the folder above has text\.safetensors"):
+        open_trained(tmp_path / "of/run", device="cpu")
+
+
+def test_text_of_other_settings_is_refused(settings: MoETraining, tmp_path: Path) -> None:
+    dense = dense_model(settings.model, device="cpu")
+    prepared_text(settings, dense.tokenizer, tmp_path)
+    assert prepared_text(replace(settings, seed=2), dense.tokenizer, tmp_path)
+    for changed in ({"text": "other.jsonl"}, {"model": "decoder"}, {"text_tokens": 9}, {"held_out_tokens": 96}):
+        told = f"is of other settings: {next(iter(changed))} .*; take another folder"
+        with pytest.raises(UserError, match=told):
+            prepared_text(replace(settings, **changed), dense.tokenizer, tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="is of other settings"):
+        train(replace(settings, text_tokens=9), tmp_path / "run", text=tmp_path, device="cpu")
+
+
+def test_an_upcycled_folder_is_measured_on_what_its_model_can_read(
+    settings: MoETraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dense = dense_model(settings.model, device="cpu")
+    save_moe(upcycle(dense.model, settings.shape, settings.rules), dense.tokenizer, tmp_path / "moe", every=1)
+    asked: list[tuple[str, dict[str, int]]] = []
+
+    def short(text: str, tokenizer: object, splits: dict[str, int], *, shortest: int) -> dict[str, torch.Tensor]:
+        asked.append((text, splits))
+        return {name: torch.zeros(shortest, dtype=torch.int32) for name in splits}
+
+    monkeypatch.setattr(trained, "packed_splits", short)
+    assert open_trained(tmp_path / "moe", device="cpu").held_out.text.shape == (1, 128)  # the model's positions
+    assert asked == [("default", {"held-out": 16_384})]
+
+
+def test_settings_of_another_version_are_told(settings: MoETraining) -> None:
+    for config in ({}, settings.config() | {"speed": 1}, settings.config() | {"shape": {"experts": 8, "size": 2}}):
+        with pytest.raises(
+            UserError, match=r"settings of a run cannot be read: .*; accepted are those of `interp moe train`"
+        ):
+            settings_of(config)
 
 
 def test_what_several_processes_cannot_do_is_refused(settings: MoETraining) -> None:
@@ -132,6 +232,11 @@ def test_refused_input_leaves_no_run(settings: MoETraining, tmp_path: Path) -> N
         ({"model": "absent"}, "'absent' is no language model"),
         ({"rules": Rules(9)}, "k 9 is more than the 4 experts"),
         ({"text": "absent.jsonl"}, "absent.jsonl cannot be read"),
+        ({"context": 129}, "pieces of 129 tokens are longer than the 128 positions of the model; accepted are 1 to 128"),
+        (
+            {"router": "expert choice", "rules": Rules(2, 1.0, fill="own")},
+            "fill 'own' with router 'expert choice' is refused",
+        ),
     ):
         with pytest.raises(UserError, match=told):
             train(replace(settings, **changed), tmp_path / "run", device="cpu")  # type: ignore[arg-type]

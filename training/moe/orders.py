@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, get_args
 
-from training.moe.evaluate import KEYS, evaluate, row_of
+from training.moe.evaluate import KEYS, evaluate, router_of, row_of
 from training.moe.held_out import HeldOut
 from training.moe.rules import Order, Rules
 
 ORDERS: tuple[Order, ...] = get_args(Order)
-SKEW_KEYS = (*KEYS, "order")
+ORDER_KEYS = (*KEYS, "order")
 
 
 def by_order(
@@ -28,11 +28,11 @@ def by_order(
     orders: Iterable[str] = ORDERS,
     batch: int = 8,
 ) -> list[dict[str, Any]]:
-    """Rows of `SKEW_KEYS` and `MEASURES`, the router being the trained one. Raises UserError for an unknown order."""
-    rows = []
+    """Rows of `ORDER_KEYS` and `MEASURES`, the router being the trained one. Raises UserError for an unknown order."""
+    rows, router = [], router_of(model)
     for rules in ordered(trained, capacities=capacities, orders=orders):
         found = evaluate(model, held_out, rules, batch=batch)
-        rows.append(row_of(rules, trained) | {"order": rules.order} | found._asdict())
+        rows.append(row_of(rules, trained, router) | {"order": rules.order} | found._asdict())
     return rows
 
 
