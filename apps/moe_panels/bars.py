@@ -14,13 +14,14 @@ from apps.moe_panels.view import (
     View,
     capacities,
     capacity_text,
+    opening_router,
     told,
 )
 from apps.shell.charts import chart
 from apps.shell.page import note
 from interp.figures.moe import load_bars
 from training.moe.health import COUNTS, by_expert, loads_of
-from training.moe.variants import VARIANTS, name_of
+from training.moe.variants import VARIANTS
 
 _HELP = (
     "FR, fill-in: next choices use slots that would be padding. "
@@ -36,17 +37,18 @@ def controls(view: View) -> None:
     _, experts = view.traffic.sizes(view.step, view.layer)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.segmented_control(
-            "Route again by", list(VARIANTS), default=name_of(view.rules), key=ROUTER, required=True, help=_HELP,
+            "Route again by", list(VARIANTS), default=opening_router(view.recorded), key=ROUTER, required=True, help=_HELP,
             bind="query-params",
         )  # fmt: skip
-        st.selectbox("k", [str(k) for k in range(1, experts + 1)], view.rules.k - 1, key=K, width=76, bind="query-params")
+        st.selectbox("k", [str(k) for k in range(1, experts + 1)], view.recorded.k - 1, key=K, width=76, bind="query-params")
         st.selectbox(
-            "Fill first by", ["own", "top1"], int(view.rules.fill == "top1"), key=PRIORITY, width=100, bind="query-params",
+            "Fill first by", ["own", "top1"], int(view.recorded.fill == "top1"), key=PRIORITY, width=100,
+            bind="query-params",
             help="Who fills a slot first: the higher probability of that choice, or of the token's first choice.",
         )  # fmt: skip
     st.select_slider(
-        "Capacity, slots over tokens (c_eff)", capacities(view.recorded), capacity_text(view.rules.capacity), key=CAPACITY,
-        bind="query-params",
+        "Capacity, slots over tokens (c_eff)", capacities(view.recorded), capacity_text(view.recorded.capacity),
+        key=CAPACITY, bind="query-params",
     )  # fmt: skip
 
 

@@ -18,9 +18,11 @@ def controls(view: View) -> None:
     """The choice of layer and expert as boxes, and the order of experts."""
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         layers = [str(layer) for layer in view.layers]
-        st.selectbox("Layer", layers, layers.index(str(view.layer)), key=LAYER, width=110, bind="query-params")
+        st.selectbox("Layer", layers, layers.index(str(view.opening[0])), key=LAYER, width=110, bind="query-params")
         _, count = view.traffic.sizes(view.step, view.layer)
-        st.selectbox("Expert", [str(one) for one in range(count)], view.expert, key=EXPERT, width=110, bind="query-params")
+        st.selectbox(
+            "Expert", [str(one) for one in range(count)], view.opening[1], key=EXPERT, width=110, bind="query-params"
+        )
         st.toggle("Sort experts by load", key=_SORT, bind="query-params")
 
 

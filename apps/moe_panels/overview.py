@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from apps.moe_panels.traffic import Traffic
-from apps.moe_panels.view import STEP, View, choose, step_of, steps_of
+from apps.moe_panels.view import STEP, View, choose, opening_step, step_of, steps_of
 from apps.shell.numbers import Metric, row_html
 from apps.shell.page import note
 from training.moe.health import COUNTS, MEASURES
@@ -19,8 +19,9 @@ _RATES = ("drop", "padding", "rectified")
 def step_slider(traffic: Traffic) -> None:
     """Which forward pass is looked at."""
     steps = steps_of(traffic)
+    step_of(traffic)  # tells of a bad link before the control drops what it does not know
     if len(steps) > 1:
-        st.select_slider("Step", steps, str(step_of(traffic)), key=STEP, bind="query-params")
+        st.select_slider("Step", steps, str(opening_step(traffic)), key=STEP, bind="query-params")
 
 
 def totals(view: View) -> dict[str, float]:

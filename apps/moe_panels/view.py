@@ -37,6 +37,8 @@ class View:
     """Of the pass, if they were recorded."""
     rules: Rules | None
     """To route again by; None where nothing can be replayed."""
+    opening: tuple[int, int]
+    """Layer and expert that a link need not name; a control must begin with them, as a link leaves out where it began."""
 
     @property
     def layers(self) -> list[int]:
@@ -59,26 +61,32 @@ def steps_of(traffic: Traffic) -> list[str]:
     return [str(step) for step in traffic.records.steps]
 
 
+def opening_step(traffic: Traffic) -> int:
+    """The last step whose routes were kept."""
+    return (traffic.records.routed_steps or traffic.records.steps)[-1]
+
+
 def step_of(traffic: Traffic) -> int:
     """The step that the session or the link names, or the last one whose routes were kept."""
     asked = _asked(STEP)
     if asked in steps_of(traffic):
         return int(str(asked))
     _ignore(STEP, asked, traffic)
-    return (traffic.records.routed_steps or traffic.records.steps)[-1]
+    return opening_step(traffic)
 
 
 def view(traffic: Traffic) -> View:
     """The view that the session's controls ask for."""
     step = step_of(traffic)
     layers = sorted(traffic.records.passes.loc[step].index.tolist())
-    layer = _number(LAYER, layers, layers[len(layers) // 2], traffic)
+    first = layers[len(layers) // 2]
+    layer = _number(LAYER, layers, first, traffic)
     _, experts = traffic.sizes(step, layer)
     recorded = traffic.rules(step, layer)
     busiest = traffic.experts.query("step == @step and layer == @layer").nlargest(1, "demand")["expert"].iloc[0]
     expert = _number(EXPERT, list(range(experts)), int(busiest), traffic)
     rules = asked_rules(recorded, experts) if recorded and traffic.replayable(step) else None
-    return View(traffic, step, layer, expert, recorded, rules)
+    return View(traffic, step, layer, expert, recorded, rules, (first, int(busiest)))
 
 
 def _number(name: str, known: list[int], otherwise: int, traffic: Traffic) -> int:

@@ -212,7 +212,7 @@ def test_unrelated_reruns_read_and_route_nothing_anew(on_made: Records, monkeypa
 
 def test_exports_are_whole(on_made: Records, folder: Path) -> None:
     traffic = Traffic.open(folder)
-    seen = view.View(traffic, 2, 1, 0, PLAIN, Rules(2, 1.5, "own", True))
+    seen = view.View(traffic, 2, 1, 0, PLAIN, Rules(2, 1.5, "own", True), (1, 0))
     found = json.loads(exports.health_json(seen))
     assert {one.name for one in overview.numbers(seen)} == set(found["numbers"]) and len(found["layers"]) == 2
     sweep = what_if.sweep(seen)

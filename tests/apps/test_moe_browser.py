@@ -1,0 +1,115 @@
+"""The MoE page in headless Chromium: squares, tokens, rows and sliders answer, links hold, nothing leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.browser import ROOT, Visit, served, visit
+from tests.training.moe.made_records import write_records
+from training.moe.record_files import Records
+from training.moe.rules import Rules
+
+pytestmark = pytest.mark.browser
+GRID = ".st-key-grid .js-plotly-plot"
+APP = ROOT / "apps" / "moe.py"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four steps of three layers, 8 experts on 2 ranks."""
+    path = tmp_path_factory.mktemp("runs") / "made"
+    write_records(path, Rules(k=2, capacity=1.5), experts=8, steps=4, layers=3)
+    return path
+
+
+@pytest.fixture(scope="module")
+def url(run: Path) -> Iterator[str]:
+    """The app itself on made records, named as a user names them."""
+    with served(APP, words=["--run", str(run)]) as server:
+        yield server.url
+
+
+@pytest.fixture
+def seen(url: str) -> Iterator[Visit]:
+    """The opening screen."""
+    with visit() as opened:
+        yield go(opened, url)
+        assert not opened.strangers and not opened.errors
+
+
+def go(opened: Visit, url: str) -> Visit:
+    """Open a page and wait until the last chart is drawn."""
+    opened.page.goto(url)
+    opened.page.locator(".st-key-bands .js-plotly-plot .scatterlayer").first.wait_for(timeout=180_000)
+    opened.wait_ready()
+    assert opened.page.locator('[data-testid="stException"]').count() == 0
+    return opened
+
+
+def test_a_clicked_square_is_chosen_and_the_link_keeps_it(seen: Visit) -> None:
+    page = seen.page
+    page.locator(GRID).scroll_into_view_if_needed()
+    spot = page.locator(f"{GRID} .scatterlayer .trace").first.locator(".point").nth(1).bounding_box()
+    page.mouse.move(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2, steps=3)
+    page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
+    page.locator(".lab-note", has_text=re.compile("^Layer 0, expert 1:")).wait_for(timeout=60_000)
+    page.wait_for_url(re.compile("expert=1"), timeout=60_000)
+    go(seen, page.url)
+    page.locator(".lab-note", has_text=re.compile("^Layer 0, expert 1:")).wait_for(timeout=60_000)
+
+
+def test_a_clicked_token_shows_its_record(seen: Visit) -> None:
+    page = seen.page
+    page.locator(".tokens button").nth(4).click()
+    page.locator(".st-key-strip").wait_for()
+    page.locator(".tokens button.chosen").wait_for(timeout=60_000)
+    page.locator('input[aria-label="Position"]').first.wait_for()
+    page.wait_for_function("() => document.querySelector('input[aria-label=\"Position\"]').value === '4'", timeout=60_000)
+    page.locator(".tokens button").nth(6).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('input[aria-label=\"Position\"]').value === '6'", timeout=60_000)
+
+
+def test_routing_again_moves_with_the_slider_and_adds_up(seen: Visit) -> None:
+    page = seen.page
+    page.locator('.st-key-capacity input[type="range"]').focus()
+    page.keyboard.press("Home")
+    page.locator(".lab-note", has_text=re.compile("again, top-2, c 0.25, FR.IR: 64 choices")).wait_for(timeout=60_000)
+    seen.wait_ready()
+    assert "✗" not in page.content()
+    page.wait_for_url(re.compile("capacity=0.25"), timeout=60_000)
+
+
+def test_a_step_is_chosen_and_exports_are_of_it(seen: Visit, run: Path, tmp_path: Path) -> None:
+    page = seen.page
+    page.locator('.st-key-step input[type="range"]').focus()
+    page.keyboard.press("Home")
+    page.wait_for_url(re.compile("step=0"), timeout=60_000)
+    seen.wait_ready()
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Routes of this step (JSONL)").click()
+    started.value.save_as(tmp_path / "routes.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "routes.jsonl").read_text().splitlines()]
+    assert len(rows) == len(Records.open(run).routes(0)) and {row["step"] for row in rows} == {0}
+    assert Records.open(tmp_path / "routes.jsonl").loads["kept"].sum() > 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_screen_does_not_scroll_sideways(url: str, scheme: str) -> None:
+    with visit(width=390, height=844, scheme=scheme) as opened:  # type: ignore[arg-type]
+        page = go(opened, url).page
+        wide = page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth - window.innerWidth")
+        assert wide <= 1 and not opened.errors and not opened.strangers
+
+
+def test_bad_records_show_a_box_and_the_shipped_ones(tmp_path: Path) -> None:
+    with served(APP, words=["--run", str(tmp_path)]) as server, visit() as opened:
+        go(opened, server.url)
+        assert opened.page.locator('[data-testid="stAlert"]').count() == 1
+        assert opened.page.locator(".lab-badge").first.inner_text() == "demo data"
+        assert opened.bytes < 5_000_000
