@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from benchmarks import moe_layer
-from benchmarks.moe_layer import BOTH, Floor, Size, compare, grown, made_layer, planning, routing
+from benchmarks.moe_layer import BOTH, Floor, Size, compare, grown, made_layer, planning, routing, targets
 
 SMALL = Size(16, 24, 64, (4,), (256,), 64, 1)
 
@@ -24,7 +26,38 @@ def test_planning_counts_the_rows_that_stand_ins_add() -> None:
 
 def test_dense_dispatch_takes_the_memory_of_its_tensor() -> None:
     assert grown("lists", 64, 8) < 50
-    assert grown("dense", 8_192, 8) > 500  # 8,192 tokens, 8 experts, 2,048 slots: 537 MB
+    assert 500 < grown("dense", 8_192, 8) < 600  # 8,192 tokens, 8 experts, 2,048 slots: 537 MB
+
+
+def test_planning_is_measured_beside_a_layer_without_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = []
+
+    def once(*works: Callable[[], object], repeats: int) -> list[float]:
+        timed.extend(works)
+        return [1.0, 2.0, 40.0]
+
+    layers = []
+    monkeypatch.setattr(moe_layer, "seconds_in_turn", once)
+    monkeypatch.setattr(moe_layer, "made_layer", lambda *of: layers.append(made_layer(*of)) or layers[-1])
+    assert planning(SMALL, 4, ranks=4)["planning_share_of_layer"] == 2 / 40
+    timed[2]()
+    plan = layers[0].traffic.plan
+    assert not len(plan.stand_ins.token) and plan.routes.filled.any()
+
+
+def test_each_case_has_its_bars() -> None:
+    names = ("share_of_matrix_products", "times_faster_peer")
+    every = [f"{name}{kind}" for name in names for kind in ("", "_with_backward")]
+    layers = [{"experts": experts, **dict.fromkeys(every, 0.83), "forward_ms": 1.0} for experts in (8, 32)]
+    plans = [{"experts": 8, "planning_share_of_layer": 0.08}, {"experts": 32, "planning_share_of_layer": 0.12}]
+    found = {(row["experts"], row["measure"]): row for row in targets(layers, plans)}
+    assert len(found) == 10 and all("measured" in row for row in found.values())
+    for kind in ("", "_with_backward"):
+        shares = [found[experts, f"share_of_matrix_products{kind}"] for experts in (8, 32)]
+        assert [(row["bar"], row["met"]) for row in shares] == [("at least 0.85", False), ("at least 0.80", True)]
+        assert {found[experts, f"times_faster_peer{kind}"]["bar"] for experts in (8, 32)} == {"at least 1.00"}
+    shares = [found[experts, "planning_share_of_layer"] for experts in (8, 32)]
+    assert [(row["bar"], row["met"]) for row in shares] == [("at most 0.10", True), ("at most 0.10", False)]
 
 
 def test_the_floor_does_all_products_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
