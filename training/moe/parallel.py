@@ -10,8 +10,8 @@ A pass of a rank with S tokens, E experts on G ranks and C slots:
 
 The outputs, and after `average_gradients` the gradients, are those of one process that simulates the ranks
 (`training.moe.layer`). Backward passes exchange as much again. Where capacity is infinite, buffers are as large as the
-largest demand on any rank. Ranks say how many slots they have before each pass, 16 bytes, which would not agree if their
-numbers of tokens differed. With order `random` every rank draws for itself.
+largest demand on any rank. Ranks say how many slots they have before each pass, 24 bytes; where capacity is finite, numbers
+of tokens so unequal that slots differ are refused. With order `random` every rank draws for itself.
 """
 
 from __future__ import annotations
@@ -85,12 +85,17 @@ class ParallelMoELayer(MoELayer):
     def forward(self, x: Float[Tensor, "*batch d"], mask: Bool[Tensor, "*batch"] | None = None) -> Float[Tensor, "*batch d"]:
         """As of `MoELayer`, for this rank's tokens. All ranks take part, with equally many tokens.
 
-        Raises UserError on every rank where numbers of tokens differ.
+        Raises UserError on every rank where numbers of slots differ at a finite capacity, or one rank has bad logits.
         """
         flat = x.reshape(-1, x.shape[-1])
-        request, logits = self._request(flat, None if mask is None else mask.reshape(-1))
-        request = replace(request, place=(self.rank, self.world))
-        plan = self._agreed(ROUTERS[self.router](request, with_drawn_seed(self.rules, self.generator)))
+        try:
+            request, logits = self._request(flat, None if mask is None else mask.reshape(-1))
+            request = replace(request, place=(self.rank, self.world))
+            plan = ROUTERS[self.router](request, with_drawn_seed(self.rules, self.generator))
+        except UserError:
+            self._all_slots(0, failed=True)  # others wait for this rank
+            raise
+        plan = self._agreed(plan)
         self.traffic = Traffic(plan, logits, balance_loss(request), z_loss(logits, request.mask))
         if self.training and self.bias is not None:
             demand = plan.demand
@@ -113,13 +118,19 @@ class ParallelMoELayer(MoELayer):
 
     def _agreed(self, plan: RoutingPlan) -> RoutingPlan:
         """The plan with the slots of all ranks."""
-        slots = torch.tensor([plan.slots, -plan.slots], device=plan.routes.token.device)
-        dist.all_reduce(slots, dist.ReduceOp.MAX, group=self.group)
-        most, fewest = int(slots[0]), -int(slots[1])
+        most, fewest, failed = self._all_slots(plan.slots)
+        if failed:
+            raise UserError("another rank could not route its tokens; accepted are finite logits on every rank")
         if most != fewest and self.rules.slots(plan.tokens, plan.shape[1]) is not None:
             told = f"{plan.tokens} tokens on rank {self.rank} make {plan.slots} slots, others have {fewest} to {most}"
             raise UserError(f"{told}; accepted are equally many tokens on every rank, the rest masked")
         return replace(plan, slots=most)
+
+    def _all_slots(self, slots: int, *, failed: bool = False) -> tuple[int, int, bool]:
+        """Most and fewest slots of all ranks, and whether any has failed."""
+        told = torch.tensor([slots, -slots, int(failed)], device=self.gate.weight.device)
+        dist.all_reduce(told, dist.ReduceOp.MAX, group=self.group)
+        return int(told[0]), -int(told[1]), bool(told[2])
 
     def _routed(self, flat: Tensor, plan: RoutingPlan) -> Float[Tensor, "token d"]:
         """What comes of the routes."""

@@ -105,16 +105,18 @@ def passed(case: str, rank: int, world: int) -> tuple[dict[str, Tensor], dict[st
 
 
 def refusals(rank: int, world: int) -> list[str]:
-    """What is said to a layer of other ranks, and to ranks that have not equally many tokens."""
+    """What is said to a layer of other ranks, to ranks whose slots differ, and where one has bad tokens."""
     said = []
     try:
         made(ParallelMoELayer, "plain", 2 * world)
     except UserError as error:
         said.append(str(error))
-    try:
-        made(ParallelMoELayer, "plain", world)(tokens(rank).flatten(0, 1)[: TOKENS - 8 * (rank == 1)])
-    except UserError as error:
-        said.append(str(error))
+    whole = tokens(rank).flatten(0, 1)
+    for own in (whole[: TOKENS - 8 * (rank == 1)], whole * (torch.nan if rank == 1 else 1)):
+        try:
+            made(ParallelMoELayer, "plain", world)(own)
+        except UserError as error:
+            said.append(str(error))
     return said
 
 
