@@ -13,7 +13,7 @@ from apps.shell.charts import chart
 from apps.shell.page import note
 from interp.figures.moe import co_activation
 from interp.runs.errors import UserError
-from training.moe.records import scores_of
+from training.moe.plan import scores_of
 from training.moe.specialisation import co_activation as pairs
 from training.moe.specialisation import top_tokens
 

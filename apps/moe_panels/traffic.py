@@ -13,7 +13,7 @@ import pandas as pd
 from interp.runs.errors import UserError
 from training.moe.health import bands, by_expert, health
 from training.moe.record_files import KINDS, Records
-from training.moe.records import route_rows, rules_of
+from training.moe.records import rules_of
 from training.moe.replay import Replay, again, totals
 from training.moe.rules import Rules
 from training.moe.ship import DEMO
@@ -88,8 +88,7 @@ class Traffic:
 
     def replayed_rows(self, step: int, layer: int, rules: Rules | None) -> pd.DataFrame:
         """Routes of a replay."""
-        found = self.replay(step, layer, rules)
-        return route_rows(step, layer, found.recorded.tokens, found.routed).to_pandas()
+        return self.replay(step, layer, rules).rows(step, layer)
 
     def totals(self, step: int, layer: int, rules: Rules | None) -> dict[str, int]:
         """`training.moe.replay.totals` of a replay of one layer."""
