@@ -89,11 +89,10 @@ def _in_slots(passes: pd.DataFrame, routes: pd.DataFrame) -> list[Identity]:
     below = used["slot"].between(0, passes["slots"].reindex(used["layer"]).to_numpy() - 1)
     pairs = rows[[*_TOKEN, "expert"]].drop_duplicates()
     known = bool((passes["slots"] >= 0).all() and not (rows["slot"] < 0).all())
+    told, use = f"{len(rows):,} kept + filled = ", int(below.sum())
     return [
-        Identity(
-            f"{len(rows):,} kept + filled = {int(below.sum()):,} slots in use", len(rows) == below.sum() if known else None
-        ),
-        Identity(f"{len(rows):,} kept + filled = {len(pairs):,} pairs of token and expert", len(rows) == len(pairs)),
+        Identity(f"{told}{use:,} slots in use", len(rows) == use if known else None),
+        Identity(f"{told}{len(pairs):,} pairs of token and expert", len(rows) == len(pairs)),
     ]
 
 

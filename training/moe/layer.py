@@ -65,7 +65,7 @@ class MoELayer(nn.Module):
         self.experts = Experts(shape.experts, shape.d_model, shape.d_expert, seed=seed + 1)
         self.bias = LossFreeBias(shape.experts, bias_rate) if bias_rate is not None else None
         self.generator = torch.Generator().manual_seed(rules.seed)
-        """Of order `random`; it moves on from pass to pass."""
+        """Of the seeds of order `random`, one a pass."""
         self.traffic: Traffic | None = None
         """Of the last forward pass."""
 

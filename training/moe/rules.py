@@ -40,7 +40,7 @@ class Rules:
     detach: bool = True
     """Whether the denominator of the weights is a constant to the gradient (straight-through)."""
     seed: int = 0
-    """Of the order `random`, where no generator is given."""
+    """Of the order `random`. A layer draws one for each pass, which its plan's rules then hold."""
 
     def __post_init__(self) -> None:
         if self.k < 1:

@@ -59,7 +59,7 @@ class RoutedModel:
         """What the routers said in it, by layer."""
         self._mask: Tensor | None = None
         self.generator = torch.Generator().manual_seed(rules.seed)
-        """Of order `random`; it moves on from layer to layer and from pass to pass."""
+        """Of the seeds of order `random`, one a layer and pass."""
         self._hooks = [gate.module.register_forward_hook(self._rerouting(gate)) for gate in self.gates]
         self._hooks += [
             model.register_forward_pre_hook(self._begin, with_kwargs=True),
