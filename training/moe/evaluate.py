@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from training.lm.train import next_token_loss
+from training.moe.counts import Counts, counts_of, summed
 from training.moe.decoder import moe_layers, routed_by, seed_orders, traffic_of
 from training.moe.held_out import HeldOut
 from training.moe.rules import Rules
@@ -44,40 +45,26 @@ class Evaluation(NamedTuple):
     """Rows that stand-ins (IR) add, over tokens and layers."""
 
 
-class _Counts(NamedTuple):
-    """Sums over passes and layers."""
-
-    tokens: int
-    choices: int
-    dropped: int
-    slots: int
-    padding: int
-    lost: int
-    rectified: int
-
-
 @torch.no_grad()
 def evaluate(model: Any, held_out: HeldOut, rules: Rules, *, batch: int = 8) -> Evaluation:
     """Measure the model as routed by `rules`, `batch` sequences at a time. Raises UserError for fill-in that cannot be."""
-    counts: list[_Counts] = []
+    counts: list[Counts] = []
     with routed_by(model, rules), _evaluating(model):
         check_router(router_of(model), rules)
-        loss = text_loss(model, held_out, batch=batch, after=lambda tokens: counts.extend(_counted(model, tokens)))
+        loss = text_loss(model, held_out, batch=batch, after=lambda: counts.extend(_counts(model)))
         accuracy = task_accuracy(model, held_out, batch=batch)
-    sums = _Counts(*(sum(column) for column in zip(*counts, strict=True)))
-    rates = sums.dropped / max(1, sums.choices), sums.padding / sums.slots
+    sums = summed(counts)
+    rates = sums.dropped / max(1, sums.demand), sums.padding / sums.slots
     return Evaluation(loss, accuracy, *rates, sums.lost / sums.tokens, sums.rectified / sums.tokens)
 
 
 @torch.no_grad()
-def text_loss(
-    model: Any, held_out: HeldOut, *, batch: int = 8, after: Callable[[int], object] = lambda tokens: None
-) -> float:
-    """Nats a token of real text, of a dense model as well; `after` is called with the tokens of every batch."""
+def text_loss(model: Any, held_out: HeldOut, *, batch: int = 8, after: Callable[[], object] = lambda: None) -> float:
+    """Nats a token of real text, of a dense model as well; `after` is called after every batch."""
     losses = []
     for number, tokens in enumerate(held_out.text.to(model.device).split(batch)):
         losses.append(next_token_loss(_logits(model, tokens, number), tokens).flatten())
-        after(tokens.numel())
+        after()
     return float(torch.cat(losses).mean())
 
 
@@ -93,9 +80,7 @@ def task_accuracy(model: Any, held_out: HeldOut, *, batch: int = 8) -> float:
 
 def quality(model: Any, held_out: HeldOut, *, batch: int = 8) -> dict[str, float]:
     """Loss and accuracy of a dense model."""
-    return {
-        measure: of(model, held_out, batch=batch) for measure, of in {"loss": text_loss, "accuracy": task_accuracy}.items()
-    }
+    return {"loss": text_loss(model, held_out, batch=batch), "accuracy": task_accuracy(model, held_out, batch=batch)}
 
 
 def router_of(model: Any) -> str:
@@ -118,19 +103,9 @@ def _logits(model: Any, tokens: Tensor, number: int) -> Tensor:
     return model(tokens, use_cache=False).logits.float()
 
 
-def _counted(model: Any, tokens: int) -> list[_Counts]:
-    """Of the last pass, a layer each; what fills up the last rank comes after the tokens and counts for none."""
-    found = []
-    for traffic in traffic_of(model).values():
-        plan, (ranks, experts) = traffic.plan, traffic.plan.shape
-        reached = plan.routes_of_tokens().flatten() > 0
-        reached[plan.stand_ins.token] = True
-        kept, dropped = int((~plan.routes.filled).sum()), len(plan.refused.token)
-        found.append(_Counts(
-            tokens, kept + dropped, dropped, plan.slots * ranks * experts, int(plan.padding.sum()),
-            int((~reached[:tokens]).sum()), len(plan.stand_ins.token),
-        ))  # fmt: skip
-    return found
+def _counts(model: Any) -> list[Counts]:
+    """Of the last pass, a layer each."""
+    return [counts_of(traffic.plan) for traffic in traffic_of(model).values()]
 
 
 def sweep(

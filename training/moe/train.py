@@ -31,6 +31,7 @@ from interp.runs.refusable import refusable
 from interp.runs.schedule import Schedule
 from training.lm.mix import Mix
 from training.lm.train import next_token_loss
+from training.moe.counts import counts_of
 from training.moe.decoder import MoEShape, record_pass, router_losses, seed_orders, traffic_of
 from training.moe.evaluate import evaluate
 from training.moe.held_out import HeldOut, held_out
@@ -47,6 +48,10 @@ DECODER = "decoder"
 """Name of the decoder that ships, at its last checkpoint."""
 HELD_OUT_SEED = 0
 """Of the demonstrations that all runs are measured on."""
+
+
+LOGGED = ("demand", "kept", "dropped", "filled", "padding", "rectified")
+"""Counts of every layer in the metrics."""
 
 
 @dataclass(frozen=True)
@@ -163,10 +168,9 @@ def _routed(passed: dict[int, Traffic], processes: int) -> dict[str, float | Ten
     """
     told: dict[str, float | Tensor] = {}
     for layer, traffic in passed.items():
-        plan = traffic.plan
-        counts = {name: getattr(plan, name) for name in ("demand", "kept", "dropped", "filled", "padding", "rectified")}
-        told |= {f"layer_{layer}_{name}": count.sum() * processes for name, count in counts.items()}
-        load = counts["demand"].sum(0).double()
+        counts = counts_of(traffic.plan)._asdict()
+        told |= {f"layer_{layer}_{name}": counts[name] * processes for name in LOGGED}
+        load = traffic.plan.demand.sum(0).double()
         told[f"layer_{layer}_max_load"] = load.max() / load.mean()
     return told
 

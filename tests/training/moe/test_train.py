@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +28,8 @@ from training.moe.text import prepared_text
 from training.moe.train import MoEJob, MoETraining, dense_model, settings_of, train
 from training.moe.trained import check_alike, dense_measures, open_trained
 from training.moe.upcycle import upcycle
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +207,22 @@ def test_what_several_processes_cannot_do_is_refused(settings: MoETraining) -> N
         module._check_processes(settings, 3)
     with pytest.raises(UserError, match="loss-free balancing on 2 processes is refused"):
         module._check_processes(replace(settings, bias_rate=0.1), 2)
+
+
+@pytest.mark.slow
+def test_two_processes_log_the_counts_of_the_whole_step(settings: MoETraining, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    script = ["-m", "tests.training.moe.two_processes", settings.model, settings.text, str(tmp_path / "run")]
+    done = subprocess.run([*command, *script], env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert read_manifest(tmp_path / "run")["config"]["processes"] == 2
+    line = read_metrics(tmp_path / "run")[0]
+    for layer in range(4):
+        counts = {name: line[f"layer_{layer}_{name}"] for name in ("demand", "kept", "dropped", "padding")}
+        assert counts["demand"] == counts["kept"] + counts["dropped"] == 2 * 4 * 96
+        assert counts["kept"] + counts["padding"] == 2 * 2 * 4 * 24  # processes, ranks, experts, slots
+    assert sorted(pd.read_parquet(tmp_path / "run/passes").step.unique()) == [0, 1]
 
 
 def test_losses_of_the_router_count(settings: MoETraining, tmp_path: Path) -> None:
