@@ -113,7 +113,7 @@ def train(
 
 
 def evaluate(
-    runs: Annotated[list[Path], typer.Argument(help="Runs of `interp moe train` that differ in seed, or in rules.")],
+    runs: Annotated[list[Path], typer.Argument(help="Runs of `interp moe train` that differ in seed, or in router.")],
     test: Annotated[str, typer.Option(help="Routers: plain, IR, FR, FR+IR, commas between; as trained if none.")] = "",
     capacity: Annotated[str, typer.Option(help="c_eff, commas between; as trained if none.")] = "",
     orders: Annotated[str, typer.Option(help="Also orders of serving: confidence, reverse, random, position.")] = "",

@@ -23,7 +23,6 @@ from training.moe.held_out import HeldOut
 from training.moe.rules import Rules
 from training.moe.variants import check_router, label, name_of, variant
 
-MEASURES = ("loss", "accuracy", "dropped", "padding", "lost", "extra_rows")
 KEYS = ("router", "rectify", "fill", "trained_with", "capacity")
 """Columns that tell rows apart."""
 
@@ -43,6 +42,9 @@ class Evaluation(NamedTuple):
     """Tokens that no expert reads, over tokens and layers."""
     extra_rows: float
     """Rows that stand-ins (IR) add, over tokens and layers."""
+
+
+MEASURES = Evaluation._fields
 
 
 @torch.no_grad()
