@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from apps.moe_panels.traffic import Traffic
 from apps.moe_panels.view import STEP, View, choose, opening_step, step_of, steps_of
 from apps.shell.numbers import Metric, row_html
-from apps.shell.page import note
+from apps.shell.page import guarded, note
 from training.moe.health import COUNTS, MEASURES
+from training.moe.identities import Identity
 
 _TABLE = "by-layer"
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95}
@@ -30,17 +33,14 @@ def totals(view: View) -> dict[str, float]:
     return loads[loads["step"] == view.step][list(COUNTS)].sum(min_count=1).to_dict()
 
 
-def identities(counts: dict[str, float]) -> dict[str, bool]:
-    """Sums that hold in every plan, as sentences, and whether they do."""
-    whole = {name: f"{value:,.0f}" for name, value in counts.items()}
-    found = {
-        f"{whole['demand']} choices = {whole['kept']} kept + {whole['dropped']} dropped": counts["demand"]
-        == counts["kept"] + counts["dropped"]
-    }
-    if counts["slots"] == counts["slots"]:
-        told = f"{whole['slots']} slots = {whole['kept']} kept + {whole['filled']} filled + {whole['padding']} padding"
-        found[told] = counts["slots"] == counts["kept"] + counts["filled"] + counts["padding"]
-    return found
+_MARKS = {True: "✓", False: "✗ does not add up", None: "? the records do not tell"}
+
+
+def sums_told(sums: Sequence[Identity]) -> str:
+    """Sums that hold in every plan, and whether they do."""
+    if not sums:
+        return "sums are not checked, as it has no rows of tokens here"
+    return " · ".join(f"{one.told} {_MARKS[one.holds]}" for one in sums)
 
 
 def numbers(view: View) -> list[Metric]:
@@ -74,12 +74,17 @@ def _number(value: float) -> str:
 
 
 def show(view: View) -> None:
-    """Draw the row, the sums, and the quantiles over layers."""
+    """Draw the row, and the quantiles over layers."""
     st.html(row_html(numbers(view)))
-    layers, sums = view.traffic.health.loc[view.step], identities(totals(view))
-    marks = [f"{told} {'✓' if holds else '✗ does not add up'}" for told, holds in sums.items()]
+    layers = view.traffic.health.loc[view.step]
     spread = [_spread(layers[name], name) for name in ("drop", "violation") if layers[name].notna().any()]
-    note(" · ".join([*marks, f"of {len(layers)} layers: {'; '.join(spread)}"]))
+    note(f"of {len(layers)} layers: {'; '.join(spread)}")
+
+
+@guarded
+def show_sums(view: View) -> None:
+    """Say whether the rows add up; they are read for it."""
+    note(sums_told(view.traffic.recorded_sums(view.step)))
     st.markdown("")
 
 

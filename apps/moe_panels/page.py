@@ -63,6 +63,7 @@ def _panels(traffic: Traffic) -> None:
     overview.step_slider(traffic)
     seen = view(traffic)
     overview.show(seen)
+    sums = st.container()
     left, right = st.columns([1, 1.15], gap="medium")
     with left:
         grid.controls(seen)
@@ -73,6 +74,8 @@ def _panels(traffic: Traffic) -> None:
         stacks = st.container()
     st.markdown("**Tokens**")
     tokens.show(seen)
+    with sums:
+        overview.show_sums(seen)
     with squares:
         grid.show(seen)
     with stacks:

@@ -6,11 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from apps.moe_panels import strip
-from apps.moe_panels.bars import why_not
 from apps.moe_panels.view import AGAIN, POSITION, SHOWN, TEXT, View, choose, told
 from apps.shell.bars import share_bars
 from apps.shell.charts import chart
-from apps.shell.page import note
+from apps.shell.page import guarded, note
 from interp.figures.moe import co_activation
 from interp.runs.errors import UserError
 from training.moe.plan import scores_of
@@ -37,6 +36,7 @@ def show(view: View) -> None:
 
 
 @st.fragment
+@guarded
 def _panel(view: View) -> None:
     """The panel; a click on a token leaves the rest of the page alone."""
     whole = view.traffic.routes(view.step)
@@ -104,10 +104,10 @@ def _token(view: View, whole: pd.DataFrame, again: pd.DataFrame | None, text: in
             "slot": st.column_config.NumberColumn(help="Place in the expert's buffer; -1 without one."),
         },
     )  # fmt: skip
-    if view.traffic.replayable(view.step):
-        st.html(share_bars(_gate(view, text, position), title=f"Router of layer {view.layer} for this token, by expert"))
+    if reason := view.traffic.why_not(view.step, view.layer):
+        note(reason)
     else:
-        note(why_not(view))
+        st.html(share_bars(_gate(view, text, position), title=f"Router of layer {view.layer} for this token, by expert"))
 
 
 def _gate(view: View, text: int, position: int) -> dict[str, float]:

@@ -12,7 +12,9 @@ import pandas as pd
 
 from interp.runs.errors import UserError
 from training.moe.health import bands, by_expert, health
-from training.moe.record_files import KINDS, Records
+from training.moe.identities import Identity, identities, replayed_identities
+from training.moe.pass_checks import check_passes
+from training.moe.record_files import KINDS, Recorded, Records
 from training.moe.records import rules_of
 from training.moe.replay import Replay, again, totals
 from training.moe.rules import Rules
@@ -32,8 +34,9 @@ class Traffic:
 
     @classmethod
     def open(cls, path: Path) -> Traffic:
-        """Raises UserError as `Records` does, for wrong values too."""
+        """Raises UserError as `Records` and `check_passes` do, for wrong values too."""
         traffic = cls(Records.open(path))
+        check_passes(traffic.records.passes, path)
         _ = traffic.health
         return traffic
 
@@ -68,23 +71,32 @@ class Traffic:
         row = self.records.passes.loc[(step, layer)]
         return int(row["ranks"]), int(row["experts"])
 
+    def router(self, step: int, layer: int) -> str:
+        """Its name in `training.moe.baselines.ROUTERS`, if it was recorded; else that of the usual one."""
+        return str(self.records.passes.loc[(step, layer)].get("router", "top-k"))
+
     def routes(self, step: int) -> pd.DataFrame:
         """Rows of a step, of all its layers. Raises UserError for more than fit a page."""
         return self._once("routes", _STEPS, self._routes)(step)
 
     def _routes(self, step: int) -> pd.DataFrame:
-        rows = int(self.records.loads.query("step == @step")[list(KINDS)].to_numpy().sum())
-        if rows > MOST_ROWS:
+        if (rows := self._rows(step)) > MOST_ROWS:
             told = f"step {step} of {self.records.path} has {rows:,} rows of routes"
             raise UserError(f"{told}; accepted for tokens are up to {MOST_ROWS:,}, loads are shown of any number")
         return self.records.routes(step)
+
+    def _rows(self, step: int) -> int:
+        return int(self.records.loads.query("step == @step")[list(KINDS)].to_numpy().sum())
 
     def replay(self, step: int, layer: int, rules: Rules | None) -> Replay:
         """A pass under these rules, None for the recorded ones. Raises UserError as `training.moe.replay.replay` does."""
         return self._once("replay", _REPLAYS, self._replay)(step, layer, rules)
 
     def _replay(self, step: int, layer: int, rules: Rules | None) -> Replay:
-        return again(self._once("recorded", _PASSES, self.records.recorded)(step, layer), rules)
+        return again(self._recorded(step, layer), rules)
+
+    def _recorded(self, step: int, layer: int) -> Recorded:
+        return self._once("recorded", _PASSES, self.records.recorded)(step, layer)
 
     def replayed_rows(self, step: int, layer: int, rules: Rules | None) -> pd.DataFrame:
         """Routes of a replay."""
@@ -94,12 +106,41 @@ class Traffic:
         """`training.moe.replay.totals` of a replay of one layer."""
         return self._once("totals", _TOTALS, lambda *of: totals(self.replay(*of)))(step, layer, rules)
 
+    def recorded_sums(self, step: int, layer: int | None = None) -> list[Identity]:
+        """`training.moe.identities` of a step, or of a layer of it; none where no rows were kept, or more than are read."""
+        return self._once("recorded sums", _REPLAYS, self._recorded_sums)(step, layer)
+
+    def _recorded_sums(self, step: int, layer: int | None) -> list[Identity]:
+        if step not in self.records.routed_steps or self._rows(step) > MOST_ROWS:
+            return []
+        passes, routes = self.records.passes.loc[step], self.routes(step)
+        if layer is not None:
+            passes, routes = passes.loc[[layer]], routes[routes["layer"] == layer]
+        return identities(passes, routes, self._once("read", _STEPS, self.records.tokens_read)(step))
+
+    def replayed_sums(self, step: int, layer: int, rules: Rules | None) -> list[Identity]:
+        """The same of a replay of one layer."""
+        make = lambda *of: replayed_identities(self.replay(*of), *of[:2])  # noqa: E731
+        return self._once("replayed sums", _REPLAYS, make)(step, layer, rules)
+
     def _once(self, name: str, most: int, make: Callable[..., Any]) -> Callable[..., Any]:
         """`make`, remembering its latest results."""
         if name not in self._cached:
             self._cached[name] = lru_cache(maxsize=most)(make)
         return self._cached[name]
 
-    def replayable(self, step: int) -> bool:
-        """Whether the step's logits are there."""
-        return self.records.replayable and step in self.records.routed_steps
+    def why_not(self, step: int, layer: int) -> str:
+        """Why a pass cannot be routed again, in a sentence; '' where it can."""
+        return self._once("why not", _TOTALS, self._why_not)(step, layer)
+
+    def _why_not(self, step: int, layer: int) -> str:
+        if not self.records.replayable:
+            return "Routing again is off: these records have no router logits. `interp moe record` stores them."
+        if step not in self.records.routed_steps:
+            steps = ", ".join(map(str, self.records.routed_steps))
+            return f"Routing again is off at this step: only its counts were kept. Steps with logits: {steps}."
+        try:
+            self._recorded(step, layer)
+        except UserError as error:
+            return f"Routing again is off in this layer: {error}."
+        return ""

@@ -14,7 +14,7 @@ import streamlit as st
 
 from apps.moe_panels.traffic import Traffic
 from apps.shell.page import report
-from training.moe.rules import Rules
+from training.moe.rules import Fill, Rules
 from training.moe.variants import VARIANTS, name_of, variant
 
 RUN, STEP, LAYER, EXPERT = "run", "step", "layer", "expert"
@@ -37,6 +37,8 @@ class View:
     """Of the pass, if they were recorded."""
     rules: Rules | None
     """To route again by; None where nothing can be replayed."""
+    priority: Fill
+    """What fill-in goes by wherever it is on, in `rules` or in a variant of them."""
     opening: tuple[int, int]
     """Layer and expert that a link need not name; a control must begin with them, as a link leaves out where it began."""
 
@@ -44,6 +46,11 @@ class View:
     def layers(self) -> list[int]:
         """Layers that route in this step."""
         return sorted(self.traffic.records.passes.loc[self.step].index.tolist())
+
+    @property
+    def variants(self) -> list[str]:
+        """Routers to compare."""
+        return variants_of(self.traffic.router(self.step, self.layer))
 
     @property
     def experts(self) -> pd.DataFrame:
@@ -78,15 +85,24 @@ def step_of(traffic: Traffic) -> int:
 def view(traffic: Traffic) -> View:
     """The view that the session's controls ask for."""
     step = step_of(traffic)
-    layers = sorted(traffic.records.passes.loc[step].index.tolist())
-    first = layers[len(layers) // 2]
-    layer = _number(LAYER, layers, first, traffic)
+    first, busiest = opening_place(traffic)
+    layer = _number(LAYER, sorted(traffic.records.passes.loc[step].index.tolist()), first, traffic)
     _, experts = traffic.sizes(step, layer)
     recorded = traffic.rules(step, layer)
-    busiest = traffic.experts.query("step == @step and layer == @layer").nlargest(1, "demand")["expert"].iloc[0]
-    expert = _number(EXPERT, list(range(experts)), int(busiest), traffic)
-    rules = asked_rules(recorded, experts) if recorded and traffic.replayable(step) else None
-    return View(traffic, step, layer, expert, recorded, rules, (first, int(busiest)))
+    expert = _number(EXPERT, list(range(experts)), busiest, traffic)
+    rules = None
+    if recorded and not traffic.why_not(step, layer):
+        rules = asked_rules(recorded, experts, traffic.router(step, layer))
+    return View(traffic, step, layer, expert, recorded, rules, asked_priority(recorded), (first, busiest))
+
+
+def opening_place(traffic: Traffic) -> tuple[int, int]:
+    """The middle layer and its busiest expert, of the opening step so that what a link leaves out is one thing."""
+    step = opening_step(traffic)
+    layers = sorted(traffic.records.passes.loc[step].index.tolist())
+    layer = layers[len(layers) // 2]
+    experts = traffic.experts.query("step == @step and layer == @layer")
+    return layer, int(experts.nlargest(1, "demand")["expert"].iloc[0])
 
 
 def _number(name: str, known: list[int], otherwise: int, traffic: Traffic) -> int:
@@ -116,36 +132,55 @@ def choose(**numbers: int) -> None:
 
 
 def capacity_text(capacity: float) -> str:
-    """A capacity as the slider has it."""
-    return _NO_LIMIT if math.isinf(capacity) else f"{capacity:g}"
+    """A capacity as the slider has it; in full where six digits are those of another stop."""
+    if math.isinf(capacity):
+        return _NO_LIMIT
+    short = f"{capacity:g}"
+    return repr(capacity) if float(short) in _CAPACITIES and capacity not in _CAPACITIES else short
 
 
-def capacities(recorded: Rules) -> list[str]:
-    """Stops of the slider, the recorded capacity among them."""
-    return [capacity_text(one) for one in sorted({*_CAPACITIES, recorded.capacity, math.inf})]
+def capacities(recorded: Rules) -> dict[str, float]:
+    """Stops of the slider and what they stand for, as 2/3 is not what its text says; the recorded capacity among them."""
+    return {capacity_text(one): one for one in sorted({*_CAPACITIES, recorded.capacity, math.inf})}
 
 
-def opening_router(recorded: Rules) -> str:
-    """What is compared with first: both rectifications, or none where some were on."""
-    return "FR+IR" if name_of(recorded) == "plain" else "plain"
+def variants_of(router: str) -> list[str]:
+    """Rectifications that a router can have: fill-in needs (k+1)-th choices, which only top-k makes."""
+    return [name for name, asked in VARIANTS.items() if router == "top-k" or asked["fill"] == "off"]
 
 
-def asked_rules(recorded: Rules, experts: int) -> Rules:
+def choices_of_k(router: str, experts: int) -> list[str]:
+    """What k can be."""
+    return ["1"] if router == "BASE" else [str(k) for k in range(1, experts + 1)]
+
+
+def opening_router(recorded: Rules, router: str) -> str:
+    """What is compared with first: all rectifications there are, or none where some were on."""
+    return variants_of(router)[-1] if name_of(recorded) == "plain" else "plain"
+
+
+def asked_priority(recorded: Rules | None) -> Fill:
+    """What fill-in goes by, where it is on."""
+    asked = _asked(PRIORITY)
+    if asked in ("own", "top1"):
+        return asked  # type: ignore[no-any-return]
+    return recorded.fill if recorded and recorded.fill != "off" else "own"
+
+
+def asked_rules(recorded: Rules, experts: int, router: str) -> Rules:
     """The recorded rules with what the controls change in them; values of a bad link count as not given."""
-    router, k, capacity = _asked(ROUTER), _asked(K), _asked(CAPACITY)
-    rules = variant(router if router in VARIANTS else opening_router(recorded), recorded)
-    if rules.fill != "off" and _asked(PRIORITY) in ("own", "top1"):
-        rules = replace(rules, fill=_asked(PRIORITY))
-    if str(k) in map(str, range(1, experts + 1)):
+    asked, k, capacity = _asked(ROUTER), _asked(K), capacities(recorded).get(str(_asked(CAPACITY)))
+    name = asked if asked in variants_of(router) else opening_router(recorded, router)
+    rules = variant(name, recorded, asked_priority(recorded))
+    if str(k) in choices_of_k(router, experts):
         rules = replace(rules, k=int(str(k)))
-    if capacity in capacities(recorded):
-        rules = replace(rules, capacity=math.inf if capacity == _NO_LIMIT else float(str(capacity)))
-    return rules
+    return rules if capacity is None else replace(rules, capacity=capacity)
 
 
 def told(rules: Rules | None) -> str:
     """Rules in a few words."""
     if rules is None:
         return "rules unknown"
-    limit = "no limit" if math.isinf(rules.capacity) else f"c {rules.capacity:g}"
+    limit = capacity_text(rules.capacity)
+    limit = limit if limit == _NO_LIMIT else f"c {limit}"
     return f"top-{rules.k}, {limit}, {name_of(rules)}"

@@ -7,14 +7,13 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from apps.moe_panels.bars import why_not
 from apps.moe_panels.view import View, told
 from apps.shell.charts import chart
-from apps.shell.page import note
+from apps.shell.page import guarded, note
 from interp.figures.moe import capacity_curves, token_moves
 from training.moe.replay import STATES, moves
 from training.moe.rules import Rules
-from training.moe.variants import VARIANTS, variant
+from training.moe.variants import variant
 
 _ADDED, _MEASURE = "_variants", "measure"
 _SWEEP = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
@@ -28,8 +27,14 @@ def variants(view: View) -> dict[str, Rules | None]:
     if view.rules is None:
         return {}
     found: dict[str, Rules | None] = {f"recorded: {told(view.recorded)}": None}
-    found |= {told(rules): rules for rules in (variant(name, view.rules) for name in VARIANTS)}
+    found |= {told(rules): rules for rules in _asked_for(view).values()}
     return found | {_told_in_full(rules): rules for rules in st.session_state.get(_ADDED, [])}
+
+
+def _asked_for(view: View) -> dict[str, Rules]:
+    """The routers to compare, at the controls' k, capacity and priority."""
+    assert view.rules is not None
+    return {name: variant(name, view.rules, view.priority) for name in view.variants}
 
 
 def _told_in_full(rules: Rules) -> str:
@@ -56,10 +61,11 @@ def table(view: View) -> pd.DataFrame:
     return found.assign(**{f"Δ {name}": found[name] - found[name].iloc[0] for name in ("no expert", "padding")})
 
 
+@guarded
 def show(view: View) -> None:
     """Draw the table, the moves, and curves over capacity."""
     if view.rules is None:
-        note(why_not(view))
+        note(view.traffic.why_not(view.step, view.layer))
         return
     found = table(view)
     share = {
@@ -94,6 +100,7 @@ def _add(rules: Rules) -> None:
 
 
 @st.fragment
+@guarded
 def _curves(view: View) -> None:
     """A measure over capacity, a line a router, of the layer at the controls' k."""
     measure = st.segmented_control(
@@ -104,12 +111,11 @@ def _curves(view: View) -> None:
 
 def sweep(view: View) -> pd.DataFrame:
     """The chosen measure for each router at each capacity."""
-    assert view.rules is not None
     column = _MEASURES[st.session_state.get(_MEASURE, "Tokens no expert reads")]
     rows = []
-    for name in VARIANTS:
+    for name, rules in _asked_for(view).items():
         for capacity in _SWEEP:
-            found = view.traffic.totals(view.step, view.layer, replace(variant(name, view.rules), capacity=capacity))
+            found = view.traffic.totals(view.step, view.layer, replace(rules, capacity=capacity))
             whole = {"padding": found["slots"], "rectified": found["demand"]}.get(
                 column, sum(found[state] for state in STATES)
             )

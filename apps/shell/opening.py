@@ -63,12 +63,16 @@ def folder_after_run(maker: str) -> str:
         raise UserError(f"--run is given without a folder; accepted is one that `{maker}` made") from None
 
 
-def changed(run: Path) -> int:
-    """When the run's manifest was last written; 0 where there is none."""
+def changed(run: Path) -> tuple[int, int]:
+    """When the run, a file or a folder of tables, was last written, and its bytes; zeros where there is none.
+
+    Looks at the run, what lies in it, and the parts of its tables.
+    """
     try:
-        return (run / "manifest.json").stat().st_mtime_ns
+        found = [path.stat() for path in (run, *run.glob("*"), *run.glob("*/part-*"))]
     except (OSError, ValueError):  # ValueError: a null byte in the name
-        return 0
+        return 0, 0
+    return max(one.st_mtime_ns for one in found), sum(one.st_size for one in found)
 
 
 def lifespan(warm: Callable[[], None]) -> Callable[[Any], AbstractAsyncContextManager[None]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from html import escape
+from typing import ParamSpec
 
 import streamlit as st
 
 from apps.shell import boards
+from interp.runs.errors import UserError
 
 _STYLE = (
     f"""<style>{boards.STYLE}</style>"""
@@ -28,6 +31,7 @@ _STYLE = (
 )
 
 _PROBLEMS = "_problems"
+_Asked = ParamSpec("_Asked")
 
 
 def begin(title: str) -> None:
@@ -51,6 +55,19 @@ def note(text: str) -> None:
 def report(problem: str) -> None:
     """Keep one sentence about bad input for the next `show_problems`."""
     st.session_state.setdefault(_PROBLEMS, []).append(problem)
+
+
+def guarded(panel: Callable[_Asked, None]) -> Callable[_Asked, None]:
+    """The panel, which tells of bad input in its own place, so that the others are drawn."""
+
+    @wraps(panel)
+    def shown(*args: _Asked.args, **named: _Asked.kwargs) -> None:
+        try:
+            panel(*args, **named)
+        except UserError as error:
+            st.error(plain(f"{error}."), icon=":material/error:")
+
+    return shown
 
 
 def show_problems() -> None:

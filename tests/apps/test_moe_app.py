@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from streamlit.testing.v1 import AppTest
 from apps.moe_panels import exports, opening, overview, strip, view, what_if
 from apps.moe_panels.traffic import Traffic
 from interp.runs.atomic import write_json
-from tests.training.moe.made_records import write_records
+from tests.training.moe.made_records import made_logits, made_tokens, write_records
+from training.moe.baselines import ROUTERS
 from training.moe.plan import Request, RoutingPlan, route
 from training.moe.record_files import Records, write_json_lines
+from training.moe.records import RecordWriter, Routed
 from training.moe.rules import Rules
 
 SCRIPT = str(Path(__file__).parent / "on_made_moe.py")
@@ -68,9 +71,9 @@ def test_opens_with_numbers_sums_and_charts(on_made: Records) -> None:
     assert not page.error
     shown, dropped, slots = html(page), loads["dropped"].sum(), int(loads["slots"].sum())
     assert f"<b>{dropped / loads['demand'].sum():.1%}</b><span>drop</span>" in shown
-    assert f"128 choices = {loads['kept'].sum()} kept + {dropped} dropped ✓" in shown
-    assert f"{slots} slots = {loads['kept'].sum()} kept + 0 filled + {int(loads['padding'].sum())} padding ✓" in shown
-    assert "✗" not in shown and len(page.get("plotly_chart")) == 6
+    assert "128 kept + dropped = 64 tokens x k ✓" in shown
+    assert f"{slots} slots = 32 experts on ranks x ceil(tokens x c_eff / experts) ✓" in shown
+    assert shown.count("✓") == 15 and "✗" not in shown and len(page.get("plotly_chart")) == 6
     assert len(table(page, "violation")) == 2 and "interp moe train --out runs/made" in page.code[0].value
 
 
@@ -85,13 +88,54 @@ def test_routing_again_is_the_plan_of_these_rules(on_made: Records, router: str,
         int(k), float("inf" if capacity == "no limit" else capacity), "own" if "FR" in router else "off", "IR" in router
     )
     plan = plan_of(on_made, 2, 1, asked)
-    counts = {name: int(getattr(plan, name).sum()) for name in ("kept", "dropped", "filled", "padding")}
-    slots = plan.slots * 16
-    told = f"{slots} slots = {counts['kept']} kept + {counts['filled']} filled + {counts['padding']} padding ✓"
-    assert (
-        f"again, {view.told(asked)}: {32 * int(k)} choices = {counts['kept']} kept + {counts['dropped']} dropped ✓ · {told}"
-        in html(page)
+    kept, dropped, filled, rectified, padding = (
+        int(getattr(plan, name).sum()) for name in ("kept", "dropped", "filled", "rectified", "padding")
     )
+    counts = f"{kept} kept, {dropped} dropped, {filled} filled in, {rectified} stand-ins, {padding} empty slots"
+    sums = f"{32 * int(k)} kept + dropped = 32 tokens x k ✓ · {plan.slots * 16} slots = 16 experts on ranks"
+    assert f"again, {view.told(asked)}: {counts}. {sums}" in html(page) and "✗" not in html(page)
+
+
+@pytest.mark.parametrize("table, change, broken", [
+    ("routes", lambda rows: rows.drop(rows.index[rows["kept"]][0]), "127 kept + dropped = 64 tokens x k ✗ does not add up"),
+    ("passes", lambda rows: rows.assign(slots=rows["slots"] + 1), "c_eff / experts) ✗ does not add up"),
+])  # fmt: skip
+def test_a_record_that_lost_a_row_does_not_add_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, change: Callable[[pd.DataFrame], pd.DataFrame], broken: str
+) -> None:
+    write_records(tmp_path, PLAIN, experts=8, steps=1)
+    part = tmp_path / table / "part-00000.parquet"
+    change(pd.read_parquet(part)).to_parquet(part)
+    monkeypatch.setenv("RUN_FOLDER", str(tmp_path))
+    shown = html(visit())
+    assert broken in shown and "again, top-2, c 1.5, FR+IR" in shown
+
+
+@pytest.mark.parametrize("capacity, text", [(2 / 3, "0.666667"), (1.000001, "1.000001"), (1.0, "1")])
+def test_a_capacity_is_what_was_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capacity: float, text: str
+) -> None:
+    stops = view.capacities(Rules(2, capacity))
+    assert stops[text] == capacity and stops["2"] == 2.0 and len(stops) == len(set(stops.values()))
+    write_records(tmp_path, Rules(2, capacity), experts=8, steps=1)
+    monkeypatch.setenv("RUN_FOLDER", str(tmp_path))
+    page = visit(layer="1", router="plain")
+    page.select_slider(key="capacity").set_value("2").run()
+    page.select_slider(key="capacity").set_value(text).run()
+    notes = [one.proto.body for one in page.get("html") if "tokens x k" in one.proto.body]
+    recorded, again = (note.split(": ", 1)[1] for note in notes if "plain: " in note)
+    assert recorded == again
+
+
+@pytest.mark.parametrize("router, fill", [("IR", "own"), ("FR", "top1")])
+def test_every_variant_fills_by_the_priority_of_the_control(on_made: Records, router: str, fill: str) -> None:
+    found = table(visit(router=router, priority="top1", capacity="0.5"), "variant").set_index("variant")
+    plans = {
+        fill: [plan_of(on_made, 2, layer, Rules(2, 0.5, fill, True)) for layer in (0, 1)]  # type: ignore[arg-type]
+        for fill in ("own", "top1")
+    }
+    rectified = {fill: sum(int(plan.rectified.sum()) for plan in of) for fill, of in plans.items()}
+    assert rectified["own"] != rectified["top1"] == found["rectified"].iloc[-1]
 
 
 def test_a_link_restores_the_view(on_made: Records) -> None:
@@ -170,7 +214,7 @@ def test_routes_alone_feed_what_they_can(on_made: Records, tmp_path: Path, monke
     page = visit()
     shown = html(page)
     assert not page.error and "<b>unknown</b><span>padding</span>" in shown and "no router logits" in shown
-    assert "There is one step" in shown and "slots =" not in shown and len(page.get("plotly_chart")) == 3
+    assert "There is one step" in shown and "unknown slots" in shown and len(page.get("plotly_chart")) == 3
 
 
 def test_counts_alone_feed_loads(on_made: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +244,74 @@ def test_bad_records_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, d
     assert told in page.error[0].value.replace("\\", "") and not page.exception
 
 
+BAD_PASSES = [
+    ({"router": "soft"}, "has router 'soft'; accepted is top-k, expert choice, BASE"),
+    ({"scoring": "tanh"}, "has scoring 'tanh'; accepted is softmax, sigmoid"),
+    ({"k": 9}, "has k 9; accepted is up to 4"),
+    ({"router": "BASE"}, "has k 2; accepted is up to 1"),
+    ({"ranks": 3}, "4 experts cannot be divided among 3 ranks"),
+    ({"fill": "most"}, "fill 'most' is unknown; accepted are off, own, top1"),
+    ({"tokens": 0}, "has tokens 0; accepted is a whole number from 1"),
+    ({"k": None}, "has no k; accepted is a value"),
+]
+
+
+@pytest.mark.parametrize("cells, told", BAD_PASSES)
+def test_passes_of_no_router_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cells: dict[str, Any], told: str
+) -> None:
+    write_records(tmp_path, PLAIN, steps=1)
+    part = tmp_path / "passes" / "part-00000.parquet"
+    pd.read_parquet(part).assign(**cells).to_parquet(part)
+    monkeypatch.setenv("RUN_FOLDER", str(tmp_path))
+    page = visit()
+    assert told in page.error[0].value.replace("\\", "") and "the pass of step 0 and layer 0 of" in page.error[0].value
+
+
+def test_logits_that_are_no_numbers_leave_the_rest_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_records(tmp_path, PLAIN, steps=1)
+    part = tmp_path / "logits" / "part-00000.parquet"
+    rows = pd.read_parquet(part)
+    rows["logits"] = [logits * float("nan") if layer == 1 else logits for layer, logits in rows[["layer", "logits"]].values]
+    rows.to_parquet(part)
+    monkeypatch.setenv("RUN_FOLDER", str(tmp_path))
+    page = visit(layer="1")
+    assert "Routing again is off in this layer: router score nan of rank 0" in html(page) and not page.error
+    assert "what became of it" in set().union(*(one.value.columns for one in page.dataframe))
+    page = visit(layer="0")
+    assert "again, top-2, c 1.5, FR+IR" in html(page), "this layer can be routed again"
+    assert [error.value for error in page.error if "router score nan" in error.value], "all layers cannot be compared"
+
+
+@pytest.mark.parametrize("router, k, variants", [("BASE", 1, ["plain", "IR"]), ("expert choice", 2, ["plain", "IR"])])
+def test_other_routers_have_what_they_can_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, router: str, k: int, variants: list[str]
+) -> None:
+    logits, writer, rules = made_logits(2, 16, 4), RecordWriter(tmp_path), Rules(k, 1.0)
+    writer.add(0, 0, made_tokens(), Routed(ROUTERS[router](Request.softmax(logits), rules), logits, router=router))
+    writer.flush()
+    monkeypatch.setenv("RUN_FOLDER", str(tmp_path))
+    page = visit(k="2", router="FR")
+    assert not page.error and page.segmented_control(key="router").options == variants
+    assert page.selectbox(key="k").options == (["1"] if router == "BASE" else ["1", "2", "3", "4"])
+    assert f"again, top-{k}, c 1, IR" in html(page) and "✗" not in html(page)
+
+
+def test_records_that_were_replaced_are_read_again(tmp_path: Path) -> None:
+    made, file = tmp_path / "made", tmp_path / "routes.jsonl"
+    write_records(made, PLAIN, steps=2)
+    records = Records.open(made)
+    for path, anew in {
+        file: lambda steps: write_json_lines(file, records.routes(steps - 1)),
+        made: lambda steps: write_records(made, PLAIN, steps=steps),
+    }.items():
+        anew(1)
+        first = opening.open_traffic(str(path))
+        assert opening.open_traffic(str(path)) is first
+        anew(2)
+        assert opening.open_traffic(str(path)).records.routed_steps[-1] == 1
+
+
 def test_unrelated_reruns_read_and_route_nothing_anew(on_made: Records, monkeypatch: pytest.MonkeyPatch) -> None:
     page = visit()
     read: list[str] = []
@@ -212,7 +324,7 @@ def test_unrelated_reruns_read_and_route_nothing_anew(on_made: Records, monkeypa
 
 def test_exports_are_whole(on_made: Records, folder: Path) -> None:
     traffic = Traffic.open(folder)
-    seen = view.View(traffic, 2, 1, 0, PLAIN, Rules(2, 1.5, "own", True), (1, 0))
+    seen = view.View(traffic, 2, 1, 0, PLAIN, Rules(2, 1.5, "own", True), "own", (1, 0))
     found = json.loads(exports.health_json(seen))
     assert {one.name for one in overview.numbers(seen)} == set(found["numbers"]) and len(found["layers"]) == 2
     sweep = what_if.sweep(seen)

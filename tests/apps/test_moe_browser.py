@@ -57,39 +57,52 @@ def test_a_clicked_square_is_chosen_and_the_link_keeps_it(seen: Visit) -> None:
     spot = page.locator(f"{GRID} .scatterlayer .trace").first.locator(".point").nth(1).bounding_box()
     page.mouse.move(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2, steps=3)
     page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
-    page.locator(".lab-note", has_text=re.compile("^Layer 0, expert 1:")).wait_for(timeout=60_000)
-    page.wait_for_url(re.compile("expert=1"), timeout=60_000)
+    page.locator(".lab-note", has_text=re.compile("^Layer 0, expert 1:")).wait_for(timeout=120_000)
+    page.wait_for_url(re.compile("expert=1"), timeout=120_000)
     go(seen, page.url)
-    page.locator(".lab-note", has_text=re.compile("^Layer 0, expert 1:")).wait_for(timeout=60_000)
+    page.locator(".lab-note", has_text=re.compile("^Layer 0, expert 1:")).wait_for(timeout=120_000)
+
+
+def test_a_link_keeps_the_busiest_expert_of_another_layer(seen: Visit) -> None:
+    page = seen.page
+    for key, value in (("layer", 0), ("expert", 1), ("layer", 2)):
+        page.locator(f".st-key-{key} input").first.click()
+        page.locator('[role="option"]', has_text=re.compile(f"^{value}$")).first.click()
+        page.wait_for_url(re.compile(f"{key}={value}"), timeout=120_000)
+        seen.wait_ready()
+    go(seen, page.url)
+    page.locator(".lab-note", has_text=re.compile("^Layer 2, expert 1:")).wait_for(timeout=120_000)
 
 
 def test_a_clicked_token_shows_its_record(seen: Visit) -> None:
     page = seen.page
     page.locator(".tokens button").nth(4).click()
     page.locator(".st-key-strip").wait_for()
-    page.locator(".tokens button.chosen").wait_for(timeout=60_000)
+    page.locator(".tokens button.chosen").wait_for(timeout=120_000)
     page.locator('input[aria-label="Position"]').first.wait_for()
-    page.wait_for_function("() => document.querySelector('input[aria-label=\"Position\"]').value === '4'", timeout=60_000)
+    page.wait_for_function("() => document.querySelector('input[aria-label=\"Position\"]').value === '4'", timeout=120_000)
     page.locator(".tokens button").nth(6).focus()
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelector('input[aria-label=\"Position\"]').value === '6'", timeout=60_000)
+    page.wait_for_function("() => document.querySelector('input[aria-label=\"Position\"]').value === '6'", timeout=120_000)
 
 
 def test_routing_again_moves_with_the_slider_and_adds_up(seen: Visit) -> None:
     page = seen.page
     page.locator('.st-key-capacity input[type="range"]').focus()
     page.keyboard.press("Home")
-    page.locator(".lab-note", has_text=re.compile("again, top-2, c 0.25, FR.IR: 64 choices")).wait_for(timeout=60_000)
+    page.locator(".lab-note", has_text=re.compile("again, top-2, c 0.25, FR.IR: .* 64 kept . dropped = 32 tokens")).wait_for(
+        timeout=120_000
+    )
     seen.wait_ready()
     assert "✗" not in page.content()
-    page.wait_for_url(re.compile("capacity=0.25"), timeout=60_000)
+    page.wait_for_url(re.compile("capacity=0.25"), timeout=120_000)
 
 
 def test_a_step_is_chosen_and_exports_are_of_it(seen: Visit, run: Path, tmp_path: Path) -> None:
     page = seen.page
     page.locator('.st-key-step input[type="range"]').focus()
     page.keyboard.press("Home")
-    page.wait_for_url(re.compile("step=0"), timeout=60_000)
+    page.wait_for_url(re.compile("step=0"), timeout=120_000)
     seen.wait_ready()
     with page.expect_download() as started:
         page.get_by_role("button", name="Routes of this step (JSONL)").click()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from interp.runs.errors import UserError
-from training.moe.rules import Rules
+from training.moe.rules import Fill, Rules
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {"fill": "off", "rectify": False},
@@ -17,16 +17,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """By the names of the paper: IR is intra-GPU, FR fill-in rectification."""
 
 
-def variant(name: str, rules: Rules) -> Rules:
-    """`rules` with the rectifications of that name; FR keeps its priority where it has one.
+def variant(name: str, rules: Rules, priority: Fill = "off") -> Rules:
+    """`rules` with the rectifications of that name; FR fills by `priority`, or keeps the one it has if that is off.
 
     Raises UserError for an unknown name.
     """
     if name not in VARIANTS:
         raise UserError(f"unknown router '{name}'; accepted are {', '.join(VARIANTS)}")
     asked = VARIANTS[name]
-    fill = rules.fill if "off" not in (rules.fill, asked["fill"]) else asked["fill"]
-    return replace(rules, **(asked | {"fill": fill}))
+    known = [fill for fill in (priority, rules.fill) if fill != "off" and asked["fill"] != "off"]
+    return replace(rules, **(asked | {"fill": [*known, asked["fill"]][0]}))
 
 
 def name_of(rules: Rules) -> str:
