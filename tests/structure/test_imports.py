@@ -23,7 +23,14 @@ def modules(folder: str) -> list[str]:
     [
         *(
             f"import {', '.join(modules(package))}"
-            for package in ("interp", "training", "apps/circuits_panels", "apps/clusters_panels", "apps/longtext_panels")
+            for package in (
+                "interp",
+                "training",
+                "apps/circuits_panels",
+                "apps/clusters_panels",
+                "apps/longtext_panels",
+                "apps/moe_panels",
+            )
         ),
         "from interp.models.network import Network; from interp.othello.transformer import OthelloTransformer\n"
         "Network.from_othello(OthelloTransformer())",
