@@ -132,7 +132,7 @@ def measure(model: CoherenceModel, texts: Sequence[str], windows: Windows, size:
 def main() -> None:
     """Measure and write the result."""
     given = arguments(__doc__).parse_args()
-    size = Size(1, 1) if given.quick else Size(6, 3)
+    size = Size(1, 1) if given.quick else Size(2, 3)
     model = CoherenceModel.load("smollm2-135m", device="cpu")
     publish("coherence", measure(model, long_documents(size.documents), preset("cpu"), size), quick=given.quick)
 

@@ -51,6 +51,7 @@ def cold(run: Path | None, steps: int) -> dict[str, Any]:
 def slide(seen: Visit, steps: int) -> list[float]:
     """Seconds from a key on the slider of `high` until the row of numbers has changed; the first move is dropped."""
     slider = seen.page.locator(_SLIDER)
+    seen.wait_ready()
     slider.scroll_into_view_if_needed()
     taken = []
     for step in range(steps):
@@ -65,6 +66,7 @@ def segments(seen: Visit, steps: int) -> list[float]:
     taken = []
     for step in range(steps):
         box = boxes.last if step % 2 == 0 else boxes.first
+        seen.wait_ready()  # the strip is put in anew when a segment was turned to
         box.scroll_into_view_if_needed()
         taken.append(_changed(seen, DOCUMENT, box.click))
     return taken[1:]
