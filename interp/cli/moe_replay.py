@@ -22,12 +22,14 @@ def replay(
     """What plain, IR, FR and FR+IR would make of recorded router logits: drop, padding, how tokens fare, rows moved."""
     from dataclasses import replace
 
+    from training.moe.pass_checks import check_passes
     from training.moe.record_files import Records
     from training.moe.records import rules_of
     from training.moe.replay import compare
     from training.moe.variants import VARIANTS, variant
 
     records = Records.open(run)
+    check_passes(records.passes, run)
     asked = (records.routed_steps or records.steps)[-1] if step is None else step
     if not records.replayable or asked not in records.routed_steps:
         known = ", ".join(map(str, records.routed_steps)) if records.replayable else "none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.interp.cli.calling import call
@@ -52,3 +53,12 @@ def test_what_are_no_records_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     for words in (["replay", str(tmp_path)], ["ship", str(tmp_path), "--steps", "1", "--licence", "x", "--about", "y"]):
         code, out, err = call(capsys, "moe", *words)
         assert (code, out) == (2, "") and "no routing records" in err
+
+
+def test_rules_that_no_router_has_are_told(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in run.rglob("*.parquet"):
+        table = pd.read_parquet(path)
+        if "router" in table:
+            table.assign(router="soft").to_parquet(path)
+    code, out, err = call(capsys, "moe", "replay", str(run))
+    assert (code, out) == (2, "") and "router 'soft'" in err and err.count("\n") == 1
