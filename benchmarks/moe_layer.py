@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import resource
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -183,15 +183,21 @@ def grown(kind: str, tokens: int, experts: int) -> float:
     """Megabytes by which this process' largest resident size grows in routing the tokens of one rank."""
     p = torch.randn(1, tokens, experts, generator=torch.Generator().manual_seed(SEED)).softmax(-1)
     route(p[:, :64], BOTH)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak()
     plan = route(p, BOTH)
     if kind == "dense":
         weights = torch.zeros(tokens, experts, plan.slots)
         weights[plan.routes.token, plan.routes.expert, plan.routes.slot] = plan.routes.weight
-    grew = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+    grew = (_peak() - before) / 1e6
     if kind == "dense":  # after the reading, as this makes a tensor of that size as well
         assert int((weights > 0).sum()) == len(plan.routes.token)
     return grew
+
+
+def _peak() -> int:
+    """Largest resident bytes of this process; `getrusage` would count what its parent held when it was forked."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) << 10
 
 
 def memory(size: Size, experts: int = 8) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from interp.runs.engines import Engine
 from interp.runs.errors import UserError
 from training.longtext import score as module
 from training.longtext.explain import explain
@@ -128,14 +127,11 @@ def test_a_killed_run_goes_on(corpus: Path, thresholds: Path, run: LongTextRun, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["process", "ray"])
-def test_several_processes_find_the_same(
-    engine: Engine, corpus: Path, thresholds: Path, run: LongTextRun, tmp_path: Path, monkeypatch: Any
+def test_a_pool_of_processes_finds_the_same(
+    corpus: Path, thresholds: Path, run: LongTextRun, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    if engine == "ray":
-        pytest.importorskip("ray")
     monkeypatch.setattr(module, "PART_ROWS", {"statistical": 9, "all": 9})
-    score(str(corpus), tmp_path / "run", Scoring(), thresholds=str(thresholds), engine=engine, workers=2)
+    score(str(corpus), tmp_path / "run", Scoring(), thresholds=str(thresholds), engine="process", workers=2)
     pd.testing.assert_frame_equal(LongTextRun.open(tmp_path / "run").scores, run.scores)
 
 
