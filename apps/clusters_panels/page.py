@@ -7,8 +7,7 @@ import streamlit as st
 from apps.clusters_panels import documents, exports, map_panel, metrics, opening, sampling, sizes, table
 from apps.clusters_panels.corpus import Corpus
 from apps.clusters_panels.selection import RUN, clear_all, selected, start, write_link
-from apps.shell.page import begin, note, report, show_problems, title_line
-from interp.runs.errors import UserError
+from apps.shell.page import begin, note, opened, show_problems, title_line
 
 
 def main() -> None:
@@ -32,16 +31,11 @@ def main() -> None:
 
 def _open() -> Corpus | None:
     """The run that was asked for, or else, with a sentence about why, the shipped one."""
-    try:
-        folder = st.session_state.get(RUN, st.query_params.get(RUN)) or opening.asked_run()
-        return opening.open_corpus(folder.strip())
-    except UserError as error:
-        report(f"{error}.")
-    try:
-        return opening.open_corpus("")
-    except UserError as error:
-        report(f"{error}.")
-        return None
+    return opened(_asked, opening.open_corpus)
+
+
+def _asked() -> str:
+    return st.session_state.get(RUN, st.query_params.get(RUN)) or opening.asked_run()
 
 
 def _badges(corpus: Corpus | None) -> list[str]:

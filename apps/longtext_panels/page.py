@@ -17,7 +17,7 @@ from apps.longtext_panels import (
 )
 from apps.longtext_panels.corpus import NAMES, LongTexts
 from apps.longtext_panels.view import LANGUAGE, RUN, open_document, start, view
-from apps.shell.page import begin, note, report, show_problems, title_line
+from apps.shell.page import begin, note, opened, show_problems, title_line
 from interp.runs.errors import UserError
 
 
@@ -40,16 +40,11 @@ def main() -> None:
 
 def _open() -> LongTexts | None:
     """The run that was asked for, or else, with a sentence about why, the shipped one."""
-    try:
-        folder = st.session_state.get(RUN, st.query_params.get(RUN)) or opening.asked_run()
-        return _with_documents(opening.open_texts(folder.strip()))
-    except UserError as error:
-        report(f"{error}.")
-    try:
-        return opening.open_texts("")
-    except UserError as error:
-        report(f"{error}.")
-        return None
+    return opened(_asked, lambda folder: _with_documents(opening.open_texts(folder)))
+
+
+def _asked() -> str:
+    return st.session_state.get(RUN, st.query_params.get(RUN)) or opening.asked_run()
 
 
 def _with_documents(texts: LongTexts) -> LongTexts:

@@ -7,8 +7,7 @@ import streamlit as st
 from apps.moe_panels import bars, exports, grid, opening, overview, tokens, training, what_if
 from apps.moe_panels.traffic import Traffic
 from apps.moe_panels.view import EXPERT, LAYER, POSITION, RUN, STEP, TEXT, told, view
-from apps.shell.page import begin, note, report, show_problems, title_line
-from interp.runs.errors import UserError
+from apps.shell.page import begin, note, opened, show_problems, title_line
 
 
 def main() -> None:
@@ -30,16 +29,11 @@ def main() -> None:
 
 def _open() -> Traffic | None:
     """The records that were asked for, or else, with a sentence about why, the shipped ones."""
-    try:
-        folder = st.session_state.get(RUN, st.query_params.get(RUN)) or opening.asked_run()
-        return opening.open_traffic(folder.strip())
-    except UserError as error:
-        report(f"{error}.")
-    try:
-        return opening.open_traffic("")
-    except UserError as error:
-        report(f"{error}.")
-        return None
+    return opened(_asked, opening.open_traffic)
+
+
+def _asked() -> str:
+    return st.session_state.get(RUN, st.query_params.get(RUN)) or opening.asked_run()
 
 
 def _badges(traffic: Traffic | None) -> list[str]:

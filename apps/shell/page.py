@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from html import escape
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -32,6 +32,7 @@ _STYLE = (
 
 _PROBLEMS = "_problems"
 _Asked = ParamSpec("_Asked")
+_Opened = TypeVar("_Opened")
 
 
 def begin(title: str) -> None:
@@ -55,6 +56,19 @@ def note(text: str) -> None:
 def report(problem: str) -> None:
     """Keep one sentence about bad input for the next `show_problems`."""
     st.session_state.setdefault(_PROBLEMS, []).append(problem)
+
+
+def opened(asked: Callable[[], str], opener: Callable[[str], _Opened]) -> _Opened | None:
+    """What was asked for, or else, with a sentence about why, what comes with the package, which is opened by ''."""
+    try:
+        return opener(asked().strip())
+    except UserError as error:
+        report(f"{error}.")
+    try:
+        return opener("")
+    except UserError as error:
+        report(f"{error}.")
+        return None
 
 
 def guarded(panel: Callable[_Asked, None]) -> Callable[_Asked, None]:
