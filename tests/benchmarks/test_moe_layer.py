@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks import moe_layer
-from benchmarks.moe_layer import BOTH, Floor, Size, compare, grown, made_layer, planning, routing, targets
+from benchmarks.moe_layer import BOTH, Floor, Size, compare, made_layer, memory, planning, routing, targets
 
 SMALL = Size(16, 24, 64, (4,), (256,), 64, 1)
 
@@ -25,8 +25,9 @@ def test_planning_counts_the_rows_that_stand_ins_add() -> None:
 
 
 def test_dense_dispatch_takes_the_memory_of_its_tensor() -> None:
-    assert grown("lists", 64, 8) < 50
-    assert 500 < grown("dense", 8_192, 8) < 600  # 8,192 tokens, 8 experts, 2,048 slots: 537 MB
+    lists, dense = memory(Size(16, 24, 64, (8,), (8_192,), 8_192, 1))
+    assert lists["megabytes"] < 50
+    assert 500 < dense["megabytes"] < 600  # 8,192 tokens, 8 experts, 2,048 slots: 537 MB
 
 
 def test_planning_is_measured_beside_a_layer_without_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
