@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from benchmarks.harness import arguments, publish, seconds_in_turn
+from interp.corpora.store import PART_ROWS
 from training.sampling.assign import assigned_blocks
 from training.sampling.kmeans import KMeansOptions, Lloyd, initial_centroids, spherical_kmeans
 from training.sampling.nearest import search_on
@@ -49,7 +50,7 @@ class Size(NamedTuple):
 
 
 class Synthetic:
-    """Unit vectors around random centres of Zipf-like weights, made as they are read: a tile depends on its number only."""
+    """Unit vectors around random centres of Zipf-like weights, made as they are read: a part depends on its number only."""
 
     def __init__(self, rows: int, width: int, centres: int) -> None:
         generator = torch.Generator().manual_seed(SEED)
@@ -61,23 +62,21 @@ class Synthetic:
         return self._rows
 
     def blocks(self, rows: int) -> Iterator[Float[Tensor, "row d"]]:
-        """All rows in order; `rows` must be a multiple of the tile's."""
-        tiles = range(-(-self._rows // _TILE))
-        for first in range(0, len(tiles), rows // _TILE):
-            yield torch.cat([self._tile(tile) for tile in tiles[first : first + rows // _TILE]])
+        """All rows in order, a part at a time: in small pieces, as a run folder's parts are. `rows` holds one at least."""
+        return map(self._part, range(-(-self._rows // PART_ROWS)))
 
     def rows(self, numbers: Numbers) -> Float[Tensor, "row d"]:
-        """Rows by number, each tile made once."""
+        """Rows by number, each part made once."""
         wanted = torch.as_tensor(numbers)
         found = torch.empty(len(wanted), self._centres.shape[1])
-        for tile in (wanted // _TILE).unique().tolist():
-            inside = wanted // _TILE == tile
-            found[inside] = self._tile(tile)[wanted[inside] % _TILE]
+        for part in (wanted // PART_ROWS).unique().tolist():
+            inside = wanted // PART_ROWS == part
+            found[inside] = self._part(part)[wanted[inside] % PART_ROWS]
         return found
 
-    def _tile(self, number: int) -> Tensor:
+    def _part(self, number: int) -> Tensor:
         generator = torch.Generator().manual_seed(SEED * 1_000_003 + number)
-        count = min(_TILE, self._rows - number * _TILE)
+        count = min(PART_ROWS, self._rows - number * PART_ROWS)
         centre = self._centres[torch.multinomial(self._weights, count, replacement=True, generator=generator)]
         noise = torch.randn(centre.shape, generator=generator) * 1.5 / centre.shape[1] ** 0.5
         return normalize(centre + noise, dim=1)
@@ -164,7 +163,7 @@ def measure(size: Size) -> dict[str, Any]:
     """All figures; memory first, as a peak never falls."""
     few, many = streamed(size.few_streamed, size), streamed(size.many_streamed, size)
     source = Synthetic(size.rows, size.width, size.clusters)
-    matrix = torch.cat(list(source.blocks(_TILE)))
+    matrix = torch.cat(list(source.blocks(PART_ROWS)))
     centroids = initial_centroids(Matrix(matrix), size.clusters, SEED)
     peers = [peer(matrix.numpy(), centroids.numpy()) for peer in (scikit_learn, faiss)]
     with search_on(matrix.device) as search:
@@ -207,6 +206,7 @@ def measure(size: Size) -> dict[str, Any]:
         "peak_memory_of_few_gb": few,
         "peak_memory_of_many_gb": many,
         "memory_of_few_over_many": few / many,
+        "growth_of_peak_memory_in_bytes_a_row": (many - few) * 1e9 / (size.many_streamed - size.few_streamed),
         "target": {"first_step_share_of_matrix_product": 0.85, "times_scikit_learn": 1.2, "memory_of_few_over_many": 0.95},
         "note": (
             "Spherical k-means on vectors in memory, float32. The first step's floor is the same matrix product alone, by "

@@ -19,6 +19,7 @@ from interp.cli.schedules import (
     PerToken,
     ScheduleFile,
     Seed,
+    Then,
     TokenColumn,
     Tokenizer,
     Tokens,
@@ -63,6 +64,10 @@ def prepare(
     iterations: Annotated[int, typer.Option(min=1, help="Most steps of k-means.")] = 300,
     clustering: Annotated[str, typer.Option(help="k-means by torch, or by faiss.")] = "torch",
     map_method: Annotated[str, typer.Option("--map", help="Two-dimensional map by umap, or by pca.")] = "umap",
+    embedded: Annotated[
+        Path | None,
+        typer.Option(help="Finished run of the same corpus to take documents and embeddings from: for other --clusters."),
+    ] = None,
     engine: Engine = "auto",
     workers: Workers = None,
     seed: Annotated[int, typer.Option(min=0)] = 42,
@@ -75,7 +80,7 @@ def prepare(
 
     asked: dict[str, Any] = {"text_column": text_column, "id_column": id_column, "embedder": embedder, "map": map_method}
     asked |= {"clusters": clusters, "duplicates": duplicates, "iterations": iterations, "clustering": clustering}
-    where: dict[str, Any] = {"engine": engine, "workers": workers, "device": device}
+    where: dict[str, Any] = {"embedded": embedded, "engine": engine, "workers": workers, "device": device}
     found = run(source, out, Preparation(**asked, seed=seed), **where)
     if found:  # torchrun's other ranks have nothing to tell
         emit(found, as_json=as_json, text=_prepared_text(found, out))
@@ -89,7 +94,10 @@ def choose(
     seed: Annotated[int, typer.Option(min=0)] = 42,
     as_json: AsJson = False,
 ) -> None:
-    """Help with the number of clusters: a prepared corpus clustered with each, near-duplicates left out."""
+    """Help with the number of clusters: a prepared corpus clustered with each, near-duplicates left out.
+
+    `prepare --embedded RUN --clusters K` makes a run of the one that is chosen, and embeds nothing again.
+    """
     from training.sampling.choose_k import compare_k
     from training.sampling.folder import SamplingRun
     from training.sampling.kmeans import KMeansOptions
@@ -113,6 +121,7 @@ def plan(
     clip: Clip = None,
     alpha: Alpha = None,
     order: Turns = None,
+    on_exhausted: Then = None,
     draws: Draws = None,
     tokens: Tokens = None,
     token_column: TokenColumn = None,
@@ -123,7 +132,8 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Expected draws of every cluster, and when each is knocked out; draws nothing (arXiv 2402.14526)."""
-    asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
+    rule = (strategy, clip, alpha, order, on_exhausted)
+    asked = Asked(*rule, draws, tokens, token_column, tokenizer, characters_per_token, seed)
     schedule = _planned(asked, run, sizes, lengths)
     if out:
         schedule.write(out)
@@ -148,6 +158,7 @@ def draw(
     clip: Clip = None,
     alpha: Alpha = None,
     order: Turns = None,
+    on_exhausted: Then = None,
     draws: Draws = None,
     tokens: Tokens = None,
     token_column: TokenColumn = None,
@@ -162,7 +173,8 @@ def draw(
     from training.sampling.draws import draw as drawn_of
     from training.sampling.grouped import open_grouped
 
-    asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
+    rule = (strategy, clip, alpha, order, on_exhausted)
+    asked = Asked(*rule, draws, tokens, token_column, tokenizer, characters_per_token, seed)
     corpus = open_grouped(run)
     planned = asked.schedule(corpus, schedule)
     _tell_shortage(planned, planned.expected())
@@ -192,6 +204,7 @@ def export_corpus(
     clip: Clip = None,
     alpha: Alpha = None,
     order: Turns = None,
+    on_exhausted: Then = None,
     draws: Draws = None,
     tokens: Tokens = None,
     token_column: TokenColumn = None,
@@ -205,7 +218,8 @@ def export_corpus(
     from training.sampling.export import export
     from training.sampling.grouped import open_grouped
 
-    asked = Asked(strategy, clip, alpha, order, draws, tokens, token_column, tokenizer, characters_per_token, seed)
+    rule = (strategy, clip, alpha, order, on_exhausted)
+    asked = Asked(*rule, draws, tokens, token_column, tokenizer, characters_per_token, seed)
     corpus = open_grouped(run)
     planned = asked.schedule(corpus, schedule)
     _tell_shortage(planned, planned.expected())
@@ -264,13 +278,16 @@ def _planned(asked: Asked, run: Path | None, sizes: str | None, lengths: str | N
 
 
 def _tell_shortage(schedule: Schedule, foreseen: Expectation) -> None:
-    """Say on standard error if the clips allow less than the budget."""
+    """Say on standard error if the clips allow less than the budget, and what comes then."""
     import numpy as np
 
-    if len(foreseen.clipped) == np.count_nonzero(schedule.strategy.limits(np.array(schedule.sizes))):
+    limits = schedule.strategy.limits(np.array(schedule.sizes))
+    if len(foreseen.clipped) == np.count_nonzero(limits):
         asked, unit = schedule.budget.amount, schedule.budget.unit
-        told = f"all clusters are knocked out after {foreseen.draws:,.0f} draws, within the {asked:,} {unit} asked for"
-        typer.echo(f"interp: {told}; whatever the strategy, each is passed {schedule.strategy.clip:g} times", err=True)
+        told = f"all clusters are knocked out after {limits.sum():,.0f} draws, within the {asked:,} {unit} asked for"
+        stops = f"whatever the strategy, each is passed {schedule.strategy.clip:g} times; --on-exhausted random goes on"
+        goes_on = "what is left is drawn at random from all documents"
+        typer.echo(f"interp: {told}; {stops if schedule.strategy.on_exhausted == 'stop' else goes_on}", err=True)
 
 
 def _told(schedule: Schedule) -> dict[str, Any]:

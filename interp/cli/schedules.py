@@ -25,6 +25,9 @@ Kind = Annotated[
 Clip = Annotated[float | None, typer.Option(help="Passes over a cluster before it is knocked out; clusterclip has 5.")]
 Alpha = Annotated[float | None, typer.Option(help="Of temperature: 1 as documents lie, 0 all clusters alike.")]
 Turns = Annotated[str | None, typer.Option("--order", help="Clusters drawn iid, or in turns: round_robin.")]
+Then = Annotated[
+    str | None, typer.Option("--on-exhausted", help="When all clusters are knocked out: stop, or random draws of all.")
+]
 Draws = Annotated[int | None, typer.Option(help="Budget in documents.")]
 Tokens = Annotated[int | None, typer.Option(help="Budget in tokens.")]
 TokenColumn = Annotated[str | None, typer.Option(help="Column with a document's tokens.")]
@@ -43,6 +46,7 @@ class Asked(NamedTuple):
     clip: float | None
     alpha: float | None
     order: str | None
+    on_exhausted: str | None
     draws: int | None
     tokens: int | None
     token_column: str | None
@@ -51,15 +55,21 @@ class Asked(NamedTuple):
     seed: int | None
 
     def rule(self) -> tuple[Strategy, Budget, TokenCount]:
-        """What they mean; a clip without effect is told on standard error."""
+        """What they mean; what has no effect without a clip is told on standard error."""
         from training.sampling.lengths import CHARACTERS_PER_TOKEN, TokenCount
         from training.sampling.strategies import Budget, Strategy
 
         strategy = Strategy.named(
-            self.strategy or "clusterclip", clip=self.clip, alpha=self.alpha, order=self.order or "iid"
+            self.strategy or "clusterclip",
+            clip=self.clip,
+            alpha=self.alpha,
+            order=self.order or "iid",
+            on_exhausted=self.on_exhausted or "stop",
         )
-        if self.clip is not None and strategy.clip != self.clip:
-            typer.echo(f"interp: strategy '{strategy.kind}' has no clip, so --clip {self.clip:g} does nothing", err=True)
+        options = {"--clip": (self.clip, strategy.clip), "--on-exhausted": (self.on_exhausted, strategy.on_exhausted)}
+        for option, (given, taken) in options.items():
+            if given not in (None, taken):
+                typer.echo(f"interp: strategy '{strategy.kind}' has no clip, so {option} {given} does nothing", err=True)
         per_token = CHARACTERS_PER_TOKEN if self.characters_per_token is None else self.characters_per_token
         count = TokenCount(self.token_column, self.tokenizer, per_token)
         return strategy, Budget.of(self.draws, self.tokens), count

@@ -9,6 +9,10 @@ draws. This is the fluid limit of the sampler: on a handful of documents indepen
 do not. Derived by us; the paper's first figure agrees with it. For the curricula alpha is constant within a stair of the
 budget, and stairs add up.
 
+If the budget is more than all clusters hold and the strategy goes on at random, what is left is spread as documents lie,
+
+    m_k = tau n_k + (B - tau N) n_k / N.
+
 With a budget in tokens sum_k m_k l_k takes the place of sum_k m_k, l_k being the mean tokens of a document of cluster k.
 """
 
@@ -38,10 +42,10 @@ class Expectation(NamedTuple):
     clip_times: PerCluster
     """T_k, draws after which it is knocked out; infinite for never. Of the curricula, within the budget only."""
     clipped: list[int]
-    """Clusters with m_k = tau n_k."""
+    """Clusters that are knocked out: m_k is tau n_k, or more where draws go on at random."""
     level: float
     """lambda, for weights n_k^alpha, or u_k n_k of a mixture; NaN where alpha moves, infinite where the budget is more than
-    all clusters hold."""
+    all clusters hold before they are knocked out."""
 
     @property
     def draws(self) -> float:
@@ -55,7 +59,7 @@ class Trajectory(NamedTuple):
     draws: Float[np.ndarray, " point"]
     counts: Float[np.ndarray, "point cluster"]
     active: Int[np.ndarray, " point"]
-    """Clusters that can still be drawn."""
+    """Clusters that can still be drawn; all that have documents where draws go on at random."""
     entropy: Float[np.ndarray, " point"]
     """Of the next draw's cluster, in nats; log of `active` under ClusterClip."""
 
@@ -86,17 +90,15 @@ def trajectory(
 
     For the curricula there is a point a stair, whatever `points` says.
     """
-    costs, limits = _costs(sizes, budget, lengths), strategy.limits(sizes)
+    costs = _costs(sizes, budget, lengths)
     parts = strategy.stairs if strategy.stairs > 1 else points - 1
-    counts, entropies, active = [np.zeros(len(sizes))], [], []
+    counts, nexts = [np.zeros(len(sizes))], []
     for stair in _stairs(sizes, strategy, budget.amount, costs, parts):
-        entropies.append(_entropy(stair.weights, counts[-1], limits))
-        active.append(_active(counts[-1], limits))
+        nexts.append(_next_weights(sizes, strategy, stair.weights, counts[-1]))
         counts.append(stair.counts)
-    entropies.append(_entropy(strategy.weights(sizes, strategy.stairs - 1), counts[-1], limits))
-    active.append(_active(counts[-1], limits))
+    nexts.append(_next_weights(sizes, strategy, strategy.weights(sizes, strategy.stairs - 1), counts[-1]))
     along = np.stack(counts)
-    return Trajectory(along.sum(1), along, np.array(active), np.array(entropies))
+    return Trajectory(along.sum(1), along, np.array([*map(len, nexts)]), np.array([*map(_entropy, nexts)]))
 
 
 def water_level(room: PerCluster, weights: PerCluster, amount: float, costs: PerCluster | None = None) -> float:
@@ -128,12 +130,15 @@ class _Stair(NamedTuple):
 
 
 def _stairs(sizes: Sizes, strategy: Strategy, amount: float, costs: PerCluster, parts: int) -> Iterator[_Stair]:
-    limits, counts = strategy.limits(sizes), np.zeros(len(sizes))
+    limits, counts, beyond = strategy.limits(sizes), np.zeros(len(sizes)), 0.0
     for part in range(parts):
         weights = strategy.weights(sizes, part if strategy.stairs > 1 else 0)
-        level = water_level(limits - counts, weights, amount / parts, costs)
-        counts = counts + (limits - counts if level == np.inf else np.minimum(limits - counts, level * weights))
-        yield _Stair(counts, weights, level)
+        room = limits - counts
+        level = water_level(room, weights, amount / parts, costs)
+        counts = counts + (room if level == np.inf else np.minimum(room, level * weights))
+        if level == np.inf and strategy.on_exhausted == "random":
+            beyond += (amount / parts - room @ costs) / (sizes @ costs)  # passes over all documents
+        yield _Stair(counts + beyond * sizes, weights, level)
 
 
 def _by_filling(room: PerCluster, weights: PerCluster) -> Int[np.ndarray, " open"]:
@@ -147,13 +152,17 @@ def _full(counts: PerCluster, limits: PerCluster) -> np.ndarray:
     return (limits > 0) & np.isfinite(limits) & (counts >= limits * (1 - _CLOSE))
 
 
-def _active(counts: PerCluster, limits: PerCluster) -> int:
-    return int(((limits > 0) & ~_full(counts, limits)).sum())
+def _next_weights(sizes: Sizes, strategy: Strategy, weights: PerCluster, counts: PerCluster) -> PerCluster:
+    """Weights of the clusters that can be drawn after `counts`; none are left where the stream has stopped."""
+    limits = strategy.limits(sizes)
+    active = (limits > 0) & ~_full(counts, limits)
+    if strategy.on_exhausted == "random" and not active.any():
+        return sizes[sizes > 0].astype(float)
+    return weights[active]
 
 
-def _entropy(weights: PerCluster, counts: PerCluster, limits: PerCluster) -> float:
-    open_weights = weights[(limits > 0) & ~_full(counts, limits)]
-    shares = open_weights / max(open_weights.sum(), np.finfo(float).tiny)
+def _entropy(weights: PerCluster) -> float:
+    shares = weights / max(weights.sum(), np.finfo(float).tiny)
     shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum()) + 0.0
 

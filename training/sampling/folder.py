@@ -3,6 +3,7 @@
     documents/part-00000.parquet    id, text, characters, and the metadata that came along; row order is document number
     embeddings/part-00000.parquet   embedding: unit vectors, the same rows as the documents' part
     set_aside.parquet               place (file:line), reason, excerpt of what was left out
+    embedded.json                   the run that all these come from, if it is not this one
     centroids.safetensors           centroids [cluster, d], unit length
     assignments.parquet             id, cluster, similarity, second, margin, duplicate_of, x, y: a row a document
     clusters.parquet                cluster, size, duplicates, characters, similarity, terms, medoids, borderline, random

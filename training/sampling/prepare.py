@@ -1,7 +1,7 @@
 """From a corpus to clusters, in stages that each leave a file: documents, embeddings, near-duplicates, centroids, the rest.
 
-A run goes on where it was killed: embedding at its last whole part, any other stage at its beginning. What the folder
-holds in the end is in `training.sampling.folder`.
+A run goes on where it was killed: embedding at its last whole part, any other stage at its beginning. What does not depend
+on the clusters can be taken over from another run. What the folder holds in the end is in `training.sampling.folder`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from training.sampling.examples import examples, sampled
 from training.sampling.folder import JOB, Embeddings
 from training.sampling.kmeans import KMeansOptions, check_clusters, spherical_kmeans
 from training.sampling.map import Method, document_map
+from training.sampling.reuse import embedded_run, take_over
 from training.sampling.terms import MOST, cluster_terms
 from training.sampling.vectors import Subset
 
@@ -77,23 +78,31 @@ def prepare(
     out: Path,
     settings: Preparation,
     *,
+    embedded: Path | None = None,
     engine: Engine = "auto",
     workers: int | None = None,
     device: str = "auto",
 ) -> dict[str, Any]:
     """Prepare the corpus `source` in the run folder `out`, or go on with the run there; return its results.
 
+    `embedded` is a finished run of the same source, columns and embedder, whose documents and embeddings are taken over:
+    as it read them, whatever has become of the source since.
+
     Results: documents, characters, clusters, duplicates, set_aside, inertia, silhouette (mean over a sample), steps,
     seconds (of this call), warning.
     Under torchrun all ranks embed, the first one does the rest, and the others return an empty result.
 
-    Raises UserError for a corpus that is none, a number of clusters that does not fit it, or an unknown setting.
+    Raises UserError for a corpus that is none, a number of clusters that does not fit it, an unknown setting, or a run that
+    embedded something else.
     """
     began, where = time.monotonic(), resolve(device)
     _check(settings, engine)
     config = {"job": JOB, "source": source, **asdict(settings)}
+    other = embedded_run(embedded, config) if embedded else None
     with refusable(out, config=config, seed=config.pop("seed")) as run:
         with PartialState().main_process_first():
+            if other:
+                take_over(other, out, config)
             documents = store(source, out, text_column=settings.text_column, id_column=settings.id_column)
         check_clusters(settings.clusters, len(documents))
     embed(

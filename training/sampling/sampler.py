@@ -2,7 +2,7 @@
 
 Rule (arXiv 2402.14526, reconstructed; the paper's own sampler is not public): draw a cluster among the active ones, give
 its next document; a cluster's documents come in a shuffled queue, without replacement inside a pass; once it has been
-passed over tau times it is knocked out. When all are, the stream ends.
+passed over tau times it is knocked out. When all are, the stream ends, or goes on at random if it is asked to.
 
 A position of the stream is a function of the seed and the settings alone. So it can be taken up at any position, and
 ranks that count positions the same way never share one.
@@ -11,9 +11,7 @@ ranks that count positions the same way never share one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from hashlib import blake2b
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,98 +19,11 @@ from jaxtyping import Int
 from torch.utils.data import Sampler
 
 from interp.runs.errors import UserError
-from training.sampling.kernels import draw_in_turns, draw_independently, hashed, restore
 from training.sampling.strategies import Budget, Strategy
+from training.sampling.stream import ENDLESS, Documents, Position, Stream
 
 if TYPE_CHECKING:
     from training.sampling.grouped import GroupedCorpus
-
-BLOCK = 65_536
-"""Draws made at a time."""
-_ENDLESS = 2**62
-"""More draws than there ever are; a float holds it exactly."""
-
-Documents = Int[np.ndarray, " draw"]
-
-
-@dataclass
-class Position:
-    """Where a stream stands."""
-
-    draws: int
-    spent: int
-    """Of the budget, in its unit."""
-    counts: Int[np.ndarray, " pool"]
-    """Draws of each pool."""
-    wait: np.ndarray
-    """For draws in turns: draws that each pool has to earn until its next one begins to be."""
-
-
-class Stream:
-    """Draws by blocks, each a function of the position it begins at."""
-
-    def __init__(
-        self,
-        clusters: Int[np.ndarray, " document"],
-        strategy: Strategy,
-        budget: Budget,
-        lengths: Documents | None,
-        seed: int,
-    ) -> None:
-        self.strategy, self.budget = strategy, budget
-        pools = np.where(clusters < 0, -1, 0) if strategy.pooled else clusters
-        order = np.argsort(pools, kind="stable")
-        self.members = order[np.searchsorted(pools[order], 0) :]
-        self.sizes = np.bincount(pools[self.members], minlength=max(len(strategy.factors), 1))
-        self.starts = np.concatenate([[0], np.cumsum(self.sizes)])
-        self.caps = np.minimum(strategy.limits(self.sizes), _ENDLESS).astype(np.int64)
-        in_draws = lengths is None or budget.unit == "draws"
-        self._lengths = np.ones(len(clusters), np.int64) if in_draws else np.asarray(lengths, np.int64)
-        self._key = np.uint64(hashed(np.uint64(seed), np.uint64(0)))
-        self._queue, self._at = np.empty_like(self.members), -1
-
-    @cached_property
-    def digest(self) -> str:
-        """Of each pool's documents and of their lengths."""
-        return blake2b(self.members.tobytes() + self._lengths.tobytes(), digest_size=16).hexdigest()
-
-    def start(self) -> Position:
-        """Before the first draw."""
-        return Position(0, 0, np.zeros(len(self.sizes), np.int64), np.zeros(len(self.sizes)))
-
-    def draw(self, position: Position) -> tuple[Documents, Position]:
-        """The next documents, at most `BLOCK`, and the position after them. None are left when there are none."""
-        if self._at != position.draws:
-            restore(self._queue, self.members, self.starts, position.counts, self._key)
-        out, made = np.empty(BLOCK, np.int64), 0
-        after = Position(position.draws, position.spent, position.counts.copy(), position.wait.copy())
-        while made < BLOCK and after.spent < self.budget.amount:
-            drawn, spent = self._fill(out[made:], after)
-            if not drawn:
-                break
-            made, after.draws, after.spent = made + drawn, after.draws + drawn, after.spent + spent
-        self._at = after.draws
-        return out[:made], after
-
-    def _fill(self, out: Documents, at: Position) -> tuple[int, int]:
-        """Draw into `out` as long as alpha stays what it is; how many, and their cost."""
-        stairs, amount = self.strategy.stairs, self.budget.amount
-        stair = at.spent * stairs // amount
-        room = -(-amount * (stair + 1) // stairs) - at.spent
-        weights = self.strategy.weights(self.sizes, stair)
-        shared = (out, room, weights, at.counts, self.caps, self._queue, self.members, self.starts, self._lengths, self._key)
-        if self.strategy.order == "round_robin":
-            return draw_in_turns(*shared, at.wait)
-        return draw_independently(*shared, at.draws)
-
-    def total(self) -> int:
-        """Draws of the whole stream."""
-        if self.budget.unit == "draws":
-            return min(self.budget.amount, sum(map(int, self.caps)))
-        drawn, position = self.draw(self.start())
-        while len(drawn):
-            drawn, position = self.draw(position)
-        return position.draws
 
 
 class ClusterSampler(Sampler[int]):
@@ -146,7 +57,7 @@ class ClusterSampler(Sampler[int]):
         self._stream = Stream(clusters, strategy, budget, lengths, seed)
         self._total: int | None = None
         self._passed = 0
-        self._end = self.total - self.total % world if drop_last else _ENDLESS
+        self._end = self.total - self.total % world if drop_last else ENDLESS
         self.seek(0)
 
     @classmethod
@@ -156,7 +67,7 @@ class ClusterSampler(Sampler[int]):
 
     @property
     def total(self) -> int:
-        """Draws of the whole stream, over all ranks; fewer than the budget if all clusters are knocked out before."""
+        """Draws of the whole stream, over all ranks; fewer than the budget if it stops when all clusters are knocked out."""
         if self._total is None:
             self._total = self._stream.total()
         return self._total
@@ -191,8 +102,8 @@ class ClusterSampler(Sampler[int]):
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream stands, in numbers and lists; with it goes what the stream is a function of."""
-        at = {"draws": self._at.draws, "spent": self._at.spent, "counts": self._at.counts.tolist()}
-        return {**self._settings(), "at": at | {"wait": self._at.wait.tolist()}, "passed": self._passed}
+        at = asdict(self._at) | {"counts": self._at.counts.tolist(), "wait": self._at.wait.tolist()}
+        return {**self._settings(), "at": at, "passed": self._passed}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state, on any rank of any world. Raises UserError if it is another stream's."""
@@ -200,7 +111,8 @@ class ClusterSampler(Sampler[int]):
         if different:
             raise UserError(f"the sampler's state belongs to another stream: its {', '.join(different)} differ")
         at = state["at"]
-        self._at = Position(at["draws"], at["spent"], np.array(at["counts"], np.int64), np.array(at["wait"], float))
+        counts, wait = np.array(at["counts"], np.int64), np.array(at["wait"], float)
+        self._at = Position(at["draws"], at["spent"], at.get("phase", 0), counts, wait)
         self._block, self._after = self._stream.draw(self._at)
         self._passed, self._ended = state["passed"], False
 

@@ -11,9 +11,9 @@
     expected: [5.0, 2.0, 5.0]            draws of every cluster, for the reader: computed anew, never read
     clipped: [1]
 
-`Schedule.read(path).sampler()` gives the sampler that draws it. A clip of null is none. A mixture
-has `factors` beside, one a cluster, and its run is what `interp longtext score` made. torch is imported only to draw:
-planning answers at once.
+`Schedule.read(path).sampler()` gives the sampler that draws it. A clip of null is none; `on_exhausted: random` beside it
+goes on at random when all clusters are knocked out. A mixture has `factors` beside, one a cluster, and its run is what
+`interp longtext score` made. torch is imported only to draw: planning answers at once.
 """
 
 from __future__ import annotations
@@ -147,4 +147,5 @@ def _parsed(found: dict[str, Any]) -> Schedule:
 def _strategy(rule: dict[str, Any]) -> Strategy:
     if rule["kind"] == "mixture":
         return Strategy.mixture([float(factor) for factor in rule["factors"]], order=rule["order"])
-    return Strategy.named(rule["kind"], clip=rule["clip"], alpha=rule["alpha"], order=rule["order"])
+    then = rule.get("on_exhausted", "stop")
+    return Strategy.named(rule["kind"], clip=rule["clip"], alpha=rule["alpha"], order=rule["order"], on_exhausted=then)

@@ -16,6 +16,9 @@ The paper's abstract and its first figure show random, uniform and ClusterClip. 
 a digest of the paper only; their rule, the default tau of 5 and the temperature are our choices. alpha moves in `STAIRS`
 equal stairs, so that a cluster's expected draws are a sum of closed forms.
 
+When all clusters are knocked out the stream stops or, if `on_exhausted` says so, what is left of the budget is drawn as
+`random` does. The digest does not say which the paper does; both are ours.
+
 A mixture draws group k in proportion to u_k n_k, with factors u_k that its maker sets: how often a document of group k
 comes in the time in which one of a group with factor 1 comes once (the recipe of arXiv 2402.13583 is one over types).
 """
@@ -30,10 +33,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float, Int
 
-from interp.runs.errors import UserError
+from interp.runs.errors import UserError, check_known
 
 Kind = Literal["random", "uniform", "clusterclip", "general_to_specific", "specific_to_general", "temperature", "mixture"]
 Order = Literal["iid", "round_robin"]
+OnExhausted = Literal["stop", "random"]
 Unit = Literal["draws", "tokens"]
 KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind != "mixture")
 """Rules that need no more than a name; a mixture needs its factors."""
@@ -44,6 +48,8 @@ ALPHA = 0.5
 STAIRS = 256
 """Steps in which the curricula move alpha."""
 _FIXED = {"random": 1.0, "uniform": 0.0, "clusterclip": 0.0, "mixture": 1.0}
+_UNSAID: dict[str, Any] = {"factors": [], "on_exhausted": "stop"}
+"""Settings that go without saying."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +65,29 @@ class Strategy:
     """Clusters drawn independently, or in turns such that draws stay within one of what is expected."""
     factors: tuple[float, ...] = ()
     """u_k, of `mixture` alone: one a group; a group with factor 0 is never drawn."""
+    on_exhausted: OnExhausted = "stop"
+    """What comes when all clusters are knocked out: nothing, or random draws of all documents."""
 
     @classmethod
-    def named(cls, kind: str, *, clip: float | None = None, alpha: float | None = None, order: str = "iid") -> Strategy:
+    def named(
+        cls,
+        kind: str,
+        *,
+        clip: float | None = None,
+        alpha: float | None = None,
+        order: str = "iid",
+        on_exhausted: str = "stop",
+    ) -> Strategy:
         """The strategy of that name (hyphens allowed). Raises UserError for an unknown name or an impossible number.
 
-        random and uniform have no clip: one given is left out.
+        random and uniform have no clip: one given is left out. Without a clip nothing is ever exhausted, so what is to come
+        then is left out too.
         """
         name = kind.replace("-", "_")
         if name not in KINDS:
             raise UserError(f"unknown strategy '{kind}'; accepted are {', '.join(KINDS)}")
-        if order not in get_args(Order):
-            raise UserError(f"unknown order '{order}'; accepted are {', '.join(get_args(Order))}")
+        check_known("order", order, Order)
+        check_known("on_exhausted", on_exhausted, OnExhausted)
         if clip is not None and not clip > 0:
             raise UserError(f"clip {clip} is refused; accepted is a number above 0 (passes over a cluster), or none")
         if alpha is not None and not math.isfinite(alpha):
@@ -78,22 +95,27 @@ class Strategy:
                 f"alpha {alpha} is refused; accepted is a finite number, 1 as documents lie, 0 all clusters alike"
             )
         default = CLIP if name == "clusterclip" else math.inf
-        allowed = name not in ("random", "uniform")
-        return cls(name, (clip or default) if allowed else math.inf, ALPHA if alpha is None else alpha, order)  # type: ignore[arg-type]
+        tau = math.inf if name in ("random", "uniform") else clip or default
+        then = on_exhausted if math.isfinite(tau) else "stop"
+        return cls(name, tau, ALPHA if alpha is None else alpha, order, on_exhausted=then)  # type: ignore[arg-type]
 
     @classmethod
     def mixture(cls, factors: Sequence[float], *, order: str = "round_robin") -> Strategy:
         """The mixture with these factors. Raises UserError unless all are 0 or more, finite, and one is not 0."""
-        if order not in get_args(Order):
-            raise UserError(f"unknown order '{order}'; accepted are {', '.join(get_args(Order))}")
+        check_known("order", order, Order)
         if not all(0 <= factor < math.inf for factor in factors) or not any(factors):
             raise UserError(f"factors {list(factors)} are refused; accepted are numbers from 0, at least one above it")
         return cls("mixture", order=order, factors=tuple(map(float, factors)))  # type: ignore[arg-type]
 
     def settings(self) -> dict[str, Any]:
-        """All that makes the rule, in numbers, words and lists; factors only where there are some."""
+        """All that makes the rule, in numbers, words and lists, but for factors where there are none and a plain stop."""
         found = asdict(self) | {"factors": list(self.factors)}
-        return found if self.factors else {name: value for name, value in found.items() if name != "factors"}
+        return {name: value for name, value in found.items() if name not in _UNSAID or value != _UNSAID[name]}
+
+    @property
+    def phases(self) -> list[Strategy]:
+        """This rule, and the one that follows when all clusters are knocked out."""
+        return [self] if self.on_exhausted == "stop" else [self, Strategy("random", order=self.order)]
 
     @property
     def stairs(self) -> int:

@@ -79,19 +79,25 @@ class Subset:
 
 
 def slabs(vectors: Vectors) -> Iterator[Float[Tensor, "row d"]]:
-    """All rows in order in pieces of about `SLAB` rows, also where they lie in smaller ones."""
-    held: list[Tensor] = []
+    """All rows in order in pieces of `SLAB` rows, the last one smaller; a piece is to be used before the next is asked for.
+
+    What lies on disk in smaller pieces is gathered in one buffer, again and again: joining them would hold three slabs.
+    """
+    if isinstance(vectors, Matrix):
+        yield from vectors.blocks(SLAB)
+        return
+    buffer, filled = torch.empty(0), 0
     for block in vectors.blocks(SLAB):
-        held.append(block)
-        if sum(map(len, held)) >= SLAB:
-            yield _joined(held)
-            held = []
-    if held:
-        yield _joined(held)
-
-
-def _joined(blocks: list[Tensor]) -> Tensor:
-    return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+        buffer = buffer if len(buffer) else block.new_empty(SLAB, block.shape[1])
+        while len(block):
+            piece, block = block[: SLAB - filled], block[SLAB - filled :]
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            if filled == SLAB:
+                yield buffer
+                filled = 0
+    if filled:
+        yield buffer[:filled]
 
 
 def in_memory(vectors: Vectors, *, limit: float = MEMORY) -> Vectors:

@@ -57,6 +57,20 @@ def test_a_budget_beyond_the_clips_is_told(capsys: pytest.CaptureFixture[str]) -
     assert code == 0 and json.loads(out)["clipped"] == [1, 2] and not err
 
 
+def test_draws_go_on_at_random_if_asked_to(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rule, file = ["--clip", "2", "--draws", str(3 * sum(SIZES)), "--on-exhausted", "random"], str(tmp_path / "s.yaml")
+    code, out, err = call(capsys, "sample", "plan", run, *rule, "--out", file, "--json")
+    assert code == 0 and json.loads(out)["expected"] == pytest.approx([3 * size for size in SIZES])
+    assert "knocked out after 156 draws, within the 234 draws asked for; what is left is drawn at random" in err
+    drawn = asked(capsys, "draw", run, *rule)
+    assert drawn["counts"] == [3 * size for size in SIZES] and drawn["max_repeats"] == 3
+    assert drawn["strategy"]["on_exhausted"] == "random"
+    exported = asked(capsys, "export", run, "--schedule", file, "--out", str(tmp_path / "x.jsonl"))
+    assert (exported["draws"], exported["max_repeats"]) == (234, 3)
+    code, _, err = call(capsys, "sample", "draw", run, "--schedule", file, "--on-exhausted", "stop")
+    assert code == 2 and "--on-exhausted beside --schedule" in err
+
+
 def test_a_clip_below_one_draw_leaves_a_cluster_out(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["plan", "--sizes", "6,1", "--clip", "0.5", "--json", "--draws"]
     assert call(capsys, "sample", *words, "2")[2] == ""
@@ -99,7 +113,9 @@ def test_people_get_tables(run: str, tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_a_clip_without_effect_is_told(run: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = call(capsys, "sample", "draw", run, "--strategy", "uniform", "--clip", "2", "--draws", "60", "--json")
-    assert code == 0 and "'uniform' has no clip" in err and json.loads(out)["strategy"]["clip"] is None
+    assert code == 0 and "'uniform' has no clip, so --clip 2.0" in err and json.loads(out)["strategy"]["clip"] is None
+    code, _, err = call(capsys, "sample", "draw", run, "--strategy", "random", "--on-exhausted", "random", "--draws", "9")
+    assert code == 0 and "'random' has no clip, so --on-exhausted random does nothing" in err
 
 
 @pytest.mark.parametrize(
@@ -116,6 +132,7 @@ def test_a_clip_without_effect_is_told(run: str, capsys: pytest.CaptureFixture[s
         (["choose", "RUN", "--clusters", "2"], "holds embeddings of 0 of "),
         (["plan", "--sizes", "5,1", "--draws", "3", "--clip", "-1"], "clip -1.0 is refused"),
         (["draw", "RUN", "--draws", "9", "--strategy", "best"], "unknown strategy 'best'"),
+        (["plan", "--sizes", "5,1", "--draws", "3", "--on-exhausted", "end"], "unknown on_exhausted 'end'"),
         (["draw", "absent", "--draws", "9"], "absent is no run folder"),
         (["export", "RUN", "--draws", "9", "--out", "some.csv"], "accepted endings are"),
         (["export", "RUN", "--out", "some.csv", "--schedule", "absent.yaml"], "cannot be read as a schedule"),

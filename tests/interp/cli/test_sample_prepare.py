@@ -67,6 +67,21 @@ def test_from_a_file_to_a_corpus_to_train_on(corpus: str, tmp_path: Path, capsys
     assert len(list(file_documents(out))) == 40 and {row["topic"] for row in rows} == {0, 1, 2}
 
 
+def test_another_number_of_clusters_embeds_nothing_again(
+    corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, other = str(tmp_path / "run"), str(tmp_path / "other")
+    settings = ["--text-column", "body", "--embedder", "tfidf", "--map", "pca", "--engine", "inline"]
+    asked(capsys, "prepare", corpus, "--out", run, "--clusters", "3", *settings)
+    found = asked(capsys, "prepare", corpus, "--out", other, "--clusters", "4", "--embedded", run, *settings)
+    assert found["clusters"] == 4 and found["documents"] == 36
+    part = "embeddings/part-00000.parquet"
+    assert Path(run, part).samefile(Path(other, part))
+    words = ["--out", str(tmp_path / "third"), "--embedded", run, "--seed", "7", *settings]
+    code, out, err = call(capsys, "sample", "prepare", corpus, *words)
+    assert (code, out) == (2, "") and "its seed 42 (now 7)" in err and err.count("\n") == 1
+
+
 def test_a_refused_corpus_leaves_nothing(corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path / "run", [3, 2])
     manifest = run.manifest | {"config": {"job": "sample prepare", "embedder": "tfidf"}}

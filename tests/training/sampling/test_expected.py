@@ -108,6 +108,36 @@ def test_a_trajectory_is_the_expectation_of_every_shorter_budget(sizes: np.ndarr
     assert path.entropy == pytest.approx(np.log(np.maximum(path.active, 1)))
 
 
+@settings(deadline=None)
+@given(SIZES, CLIPS, st.sampled_from(KINDS), st.integers(1, 2000), st.integers(1, 60))
+def test_what_the_clips_leave_is_spread_as_documents_lie(
+    sizes: np.ndarray, clip: float, kind: str, draws: int, length: int
+) -> None:
+    """In draws and in tokens, and at every point of a budget that reaches beyond the clips."""
+    stops = Strategy.named(kind, clip=clip)
+    goes_on, budget = Strategy.named(kind, clip=clip, on_exhausted="random"), Budget(draws)
+    held, found = expected(sizes, stops, budget), expected(sizes, goes_on, budget)
+    rest = draws - held.draws
+    assert found.counts == pytest.approx(held.counts + rest * sizes / sizes.sum()) and found.draws == pytest.approx(draws)
+    assert found.clipped == held.clipped and found.clip_times == pytest.approx(held.clip_times)
+    lengths = np.full(len(sizes), float(length))
+    in_tokens = expected(sizes, goes_on, Budget(length * draws, "tokens"), lengths)
+    assert in_tokens.counts == pytest.approx(found.counts)
+    path = trajectory(sizes, goes_on, budget, points=9)
+    assert path.draws == pytest.approx(np.linspace(0, draws, len(path.draws))) and path.counts[-1] == pytest.approx(
+        found.counts
+    )
+    if rest > 1 and stops.clip < math.inf:
+        shares = sizes[sizes > 0] / sizes.sum()
+        assert path.active[-1] == len(shares) and path.entropy[-1] == pytest.approx(-(shares * np.log(shares)).sum())
+
+
+def test_three_passes_at_a_clip_of_two() -> None:
+    found = expected(EXAMPLE, Strategy.named("clusterclip", clip=2, on_exhausted="random"), Budget(27))
+    assert found.counts == pytest.approx([15, 3, 9]) and found.clip_times == pytest.approx([18, 6, 14])
+    assert found.clipped == [0, 1, 2] and found.level == math.inf
+
+
 def test_water_level_agrees_with_bisection() -> None:
     rng = np.random.default_rng(3)
     room, weights, costs = rng.uniform(0, 5, 40), rng.uniform(0.1, 2, 40), rng.uniform(1, 9, 40)

@@ -56,6 +56,13 @@ def test_the_stream_in_its_order(name: str, run: SamplingRun, tmp_path: Path, mo
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
 
 
+def test_more_than_the_clips_allow(run: SamplingRun, tmp_path: Path) -> None:
+    goes_on = Strategy.named("clusterclip", clip=2, on_exhausted="random")
+    told = export(run, ClusterSampler.of_run(run, goes_on, Budget(3 * 31)), tmp_path / "some.parquet")
+    assert told == (93, 31, 3)
+    assert sorted(row[REPEAT] for row in rows(tmp_path / "some.parquet")) == [0] * 31 + [1] * 31 + [2] * 31
+
+
 def test_json_has_no_nan(run: SamplingRun, tmp_path: Path) -> None:
     export(run, sampler(run), tmp_path / "some.jsonl")
     assert "NaN" not in (tmp_path / "some.jsonl").read_text()

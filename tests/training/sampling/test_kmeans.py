@@ -150,6 +150,12 @@ def test_initial_centroids_differ() -> None:
     assert len(initial_centroids(Matrix(twice), 31, 0)) == 30
 
 
+def test_repeats_are_found_in_pieces_as_in_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kmeans, "_COMPARED", 7)
+    rows = torch.cat([VECTORS[:20], VECTORS[5:30]])
+    assert kmeans._repeats(rows).tolist() == [False] * 20 + [True] * 15 + [False] * 10
+
+
 @pytest.mark.parametrize("clusters", [1, 0, -3, 861])
 def test_clusters_below_two_or_above_the_rows_are_refused(clusters: int) -> None:
     with pytest.raises(UserError, match="accepted are 2 to as many as documents"):

@@ -27,16 +27,17 @@ CLIPPED = Schedule(Strategy.named("clusterclip", clip=2), Budget(12), (5, 1, 3))
     st.none() | st.floats(0.1, 50),
     st.floats(-1, 2),
     st.sampled_from(["iid", "round_robin"]),
+    st.sampled_from(["stop", "random"]),
     st.sampled_from(["draws", "tokens"]),
     st.integers(1, 10**15),
     st.lists(st.integers(1, 10**9), min_size=1, max_size=9),
     st.text(min_size=1, max_size=8),
 )
 def test_round_trip(
-    kind: str, clip: float | None, alpha: float, order: str, unit: str, amount: int, sizes: list[int], run: str
+    kind: str, clip: float | None, alpha: float, order: str, then: str, unit: str, amount: int, sizes: list[int], run: str
 ) -> None:
     strategy, budget = (
-        Strategy.named(kind, clip=clip, alpha=alpha, order=order),
+        Strategy.named(kind, clip=clip, alpha=alpha, order=order, on_exhausted=then),
         Budget.of(**{"draws": None, "tokens": None, unit: amount}),
     )
     lengths = tuple(1.5 * size for size in sizes) if unit == "tokens" else None
@@ -55,6 +56,13 @@ def test_no_clip_is_null(tmp_path: Path) -> None:
     text = Schedule(Strategy.named("uniform"), Budget(12), (5, 1, 3)).text()
     assert yaml.safe_load(text)["strategy"]["clip"] is None
     assert _parsed(yaml.safe_load(text)).strategy.clip == math.inf
+
+
+def test_going_on_at_random_is_told_and_a_stop_goes_without_saying() -> None:
+    goes_on = Schedule(Strategy.named("clusterclip", clip=2, on_exhausted="random"), Budget(27), (5, 1, 3))
+    content = yaml.safe_load(goes_on.text())
+    assert content["strategy"]["on_exhausted"] == "random" and content["expected"] == [15, 3, 9]
+    assert "on_exhausted" not in CLIPPED.text() and _parsed(yaml.safe_load(CLIPPED.text())).strategy.on_exhausted == "stop"
 
 
 def test_it_draws_as_the_sampler_it_describes(tmp_path: Path) -> None:
@@ -84,6 +92,7 @@ def test_refuses_another_corpus(tmp_path: Path) -> None:
         ("version: 7", "version 7; accepted is 1"),
         ("version: 1", "is no sampling schedule"),
         (CLIPPED.text().replace("clusterclip", "clubs"), "unknown strategy 'clubs'"),
+        (CLIPPED.text().replace("iid", "iid, on_exhausted: end"), "unknown on_exhausted 'end'; accepted are stop, random"),
         (CLIPPED.text().replace("draws", "hours"), "is no sampling schedule"),
         (CLIPPED.text().replace("amount: 12", "amount: 0"), "0 draws given"),
     ],

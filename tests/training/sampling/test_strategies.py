@@ -20,6 +20,14 @@ def test_defaults_and_names() -> None:
     assert [Strategy.named(kind, clip=2).clip for kind in ("random", "uniform", "temperature")] == [math.inf, math.inf, 2]
 
 
+def test_only_what_can_be_exhausted_goes_on() -> None:
+    named = {kind: Strategy.named(kind, order="round_robin", on_exhausted="random") for kind in KINDS}
+    assert [kind for kind, one in named.items() if one.on_exhausted == "random"] == ["clusterclip"]
+    assert Strategy.named("temperature", clip=2, on_exhausted="random").on_exhausted == "random"
+    assert named["clusterclip"].phases == [named["clusterclip"], named["random"]]
+    assert Strategy.named("clusterclip").phases == [Strategy.named("clusterclip")]
+
+
 @pytest.mark.parametrize(
     "given, said",
     [
@@ -28,6 +36,7 @@ def test_defaults_and_names() -> None:
         ({"kind": "clusterclip", "clip": math.nan}, "clip nan"),
         ({"kind": "temperature", "alpha": math.inf}, "alpha inf"),
         ({"kind": "uniform", "order": "sorted"}, "unknown order 'sorted'"),
+        ({"kind": "clusterclip", "on_exhausted": "end"}, "unknown on_exhausted 'end'; accepted are stop, random"),
     ],
 )
 def test_refuses(given: dict[str, object], said: str) -> None:

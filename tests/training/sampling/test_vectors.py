@@ -9,10 +9,26 @@ import pytest
 import torch
 
 from tests.training.sampling.planted import planted
-from training.sampling.vectors import Matrix, Subset, check_length, in_memory, slabs
+from training.sampling.vectors import Matrix, Numbers, Subset, check_length, in_memory, slabs
 
 VECTORS, _ = planted([30, 20], width=8)
 KEPT = np.arange(50) % 3 > 0
+
+
+class Crumbs:
+    """Vectors that lie in small pieces."""
+
+    def __init__(self, piece: int) -> None:
+        self._piece = piece
+
+    def __len__(self) -> int:
+        return len(VECTORS)
+
+    def blocks(self, rows: int) -> Iterator[torch.Tensor]:
+        return iter(VECTORS.split(self._piece))
+
+    def rows(self, numbers: Numbers) -> torch.Tensor:
+        return Matrix(VECTORS).rows(numbers)
 
 
 def test_a_subset_reads_what_indexing_gives() -> None:
@@ -29,14 +45,16 @@ def test_a_block_without_kept_rows_is_left_out() -> None:
 
 
 def test_slabs_join_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Crumbs(Matrix):
-        def blocks(self, rows: int) -> Iterator[torch.Tensor]:
-            return super().blocks(4)
+    monkeypatch.setattr("training.sampling.vectors.SLAB", 12)
+    for source in (Crumbs(4), Crumbs(5), Crumbs(30), Matrix(VECTORS)):
+        found = [slab.clone() for slab in slabs(source)]
+        assert [len(slab) for slab in found] == [12, 12, 12, 12, 2] and torch.equal(torch.cat(found), VECTORS)
 
-    monkeypatch.setattr("training.sampling.vectors.SLAB", 10)
-    for source, sizes in ((Crumbs(VECTORS), [12, 12, 12, 12, 2]), (Matrix(VECTORS), [10] * 5)):
-        found = list(slabs(source))
-        assert [len(slab) for slab in found] == sizes and torch.equal(torch.cat(found), VECTORS)
+
+def test_slabs_copy_nothing_that_is_in_memory_and_gather_all_else_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.sampling.vectors.SLAB", 12)
+    assert {slab.untyped_storage().data_ptr() for slab in slabs(Matrix(VECTORS))} == {VECTORS.untyped_storage().data_ptr()}
+    assert len({slab.data_ptr() for slab in slabs(Crumbs(5))}) == 1
 
 
 def test_in_memory_is_read_once_where_it_fits() -> None:
