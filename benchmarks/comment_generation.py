@@ -2,7 +2,8 @@
 
 Speed: a comment of 16 tokens behind a prefix of 500, by `training.comments.writer`'s cached prefix and as a plain loop
 would: the whole prefix for every token. Warm, the prefix was read before, as it is at every place of a file but the first;
-cold, its reading counts too. The bar is 20 times, warm. All must choose the same tokens.
+cold, its reading counts too. The bar is 20 times, warm. All must choose the same tokens. A token can be no faster than the
+matrix-vector products of all weights, which read each weight once; those are timed alone beside the rest.
 
 Yield: small files of the standard library, stripped of their comments, are commented at several margins; the funnel of
 each, and how many comments per 100 places.
@@ -75,11 +76,24 @@ def speed(model: Any, tokens: list[int], repeats: int) -> dict[str, Any]:
             own.append(int(model(torch.tensor([own]), use_cache=False, logits_to_keep=1).logits[0, -1].argmax()))
         written["naive"] = own
 
-    ours, from_nothing, theirs = seconds_in_turn(warm, cold, naive, repeats=repeats)
+    layers = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    rows = {layer.in_features: torch.randn(1, layer.in_features) for layer in layers}
+
+    @torch.inference_mode()
+    def products() -> None:
+        for _ in range(WRITTEN):
+            for layer in layers:
+                layer(rows[layer.in_features])
+
+    ours, from_nothing, theirs, floor = seconds_in_turn(warm, cold, naive, products, repeats=repeats)
+    weights = WRITTEN * sum(layer.weight.nbytes for layer in layers)
     return {
         "prefix_tokens": len(tokens),
         "times_naive": theirs / ours,
         "times_naive_cold": theirs / from_nothing,
+        "times_naive_of_products_alone": theirs / floor,
+        "share_of_products": floor / ours,
+        "products_read_gb_a_second": weights / floor / 1e9,
         "tokens_a_second": WRITTEN / ours,
         "same_tokens": written["cached"] == written["naive"],
     }

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from training.comments.annotate import Place, Proposal
+from training.comments.cache import roomy_cache
 from training.comments.languages import PYTHON, Language
 from training.comments.prompts import end_token, fence, prompt, request
 from training.comments.source import Unreadable
@@ -45,16 +46,13 @@ class Prefix:
     """Next-token log-probabilities of a model that reads every common beginning once."""
 
     def __init__(self, model: Any) -> None:
-        from transformers import DynamicCache
-
         self.model = model
-        self._new_cache = DynamicCache
         self._window: int | None = getattr(model.config, "max_position_embeddings", None)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything."""
-        self._cache: Any = self._new_cache()  # without the model's config: one that is never windowed can be cropped
+        self._cache = roomy_cache()
         self._read: list[int] = []
 
     @torch.inference_mode()

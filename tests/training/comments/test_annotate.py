@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.training.comments import nasty
 from tests.training.comments.small_model import saved, tiny_model
 from training.comments import annotate as annotating
+from training.comments import cache
 from training.comments.annotate import AnnotationRules, Place, Proposal, annotate
 from training.comments.filters import FileRules, rejection, repeated_grams
 from training.comments.job import Annotation, annotate_folder, read_results
@@ -187,7 +188,9 @@ def test_repeated_grams_by_hand() -> None:
     assert repeated_grams(["a b c d", "a b c d", "x y"]) == 0.5 and repeated_grams(["x y"]) == 0
 
 
-def test_a_cached_prefix_says_what_re_encoding_says() -> None:
+@pytest.mark.parametrize("room", [2, 256])
+def test_a_cached_prefix_says_what_re_encoding_says(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_ROOM", room)
     model, tokenizer = tiny_model()
     prefix = Prefix(model)
     tokens = tokenizer("def add(a, b):\n    return a + b\n# and more words of it").input_ids
