@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from apps.moe_panels import grid, overview, what_if
+from apps.moe_panels import domains, grid, overview, what_if
 from apps.moe_panels.view import View
 from apps.shell.exports import csv, to_json
 
@@ -22,6 +22,8 @@ def show(view: View) -> None:
     if view.routed:
         lines = lambda: view.traffic.routes(view.step).to_json(orient="records", lines=True, double_precision=15)  # noqa: E731
         files["Routes of this step (JSONL)"] = ("routes.jsonl", "application/x-ndjson", lines)
+    if len(view.traffic.records.domains):
+        files["Domains (CSV)"] = ("domains.csv", "text/csv", lambda: csv(domains.table(view)))
     if view.rules is not None:
         files["Variants (CSV)"] = ("variants.csv", "text/csv", lambda: csv(what_if.table(view)))
     st.markdown("**Take it along**")
@@ -40,7 +42,7 @@ def _of_step(view: View):
 
 def health_json(view: View) -> str:
     """The row of numbers, and every layer's; what is unknown is null."""
-    layers = view.traffic.health.loc[view.step].reset_index()
+    layers = view.traffic.over(view.steps)[1].reset_index()
     known = layers.astype(object).where(layers.notna(), None).to_dict("records")
     row = {one.name: None if one.value != one.value else float(one.value) for one in overview.numbers(view)}
-    return to_json({"step": view.step, "numbers": row, "layers": known})
+    return to_json({"step": view.step, "steps": view.span, "numbers": row, "layers": known})

@@ -1,4 +1,4 @@
-"""Panel A: the health of a step in numbers, the sums that must hold, and the same by layer."""
+"""Panel A: the health of a step, or of all that are brushed, in numbers, the sums that must hold, and the same by layer."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from apps.moe_panels.brush import forget
 from apps.moe_panels.traffic import Traffic
 from apps.moe_panels.view import STEP, View, choose, opening_step, step_of, steps_of
 from apps.shell.numbers import Metric, row_html
 from apps.shell.page import guarded, note
-from training.moe.health import COUNTS, MEASURES
+from training.moe.health import MEASURES
 from training.moe.identities import Identity
 
 _TABLE = "by-layer"
@@ -24,13 +25,7 @@ def step_slider(traffic: Traffic) -> None:
     steps = steps_of(traffic)
     step_of(traffic)  # tells of a bad link before the control drops what it does not know
     if len(steps) > 1:
-        st.select_slider("Step", steps, str(opening_step(traffic)), key=STEP, bind="query-params")
-
-
-def totals(view: View) -> dict[str, float]:
-    """Counts of the step over all layers; NaN where slots are unknown."""
-    loads = view.traffic.records.loads
-    return loads[loads["step"] == view.step][list(COUNTS)].sum(min_count=1).to_dict()
+        st.select_slider("Step", steps, str(opening_step(traffic)), key=STEP, on_change=forget, bind="query-params")
 
 
 _MARKS = {True: "✓", False: "✗ does not add up", None: "? the records do not tell"}
@@ -45,23 +40,22 @@ def sums_told(sums: Sequence[Identity]) -> str:
 
 def numbers(view: View) -> list[Metric]:
     """The row of numbers: rates over all layers, the worst layer for skew."""
-    counts, layers = totals(view), view.traffic.health.loc[view.step]
+    counts, layers = view.traffic.over(view.steps)
+    together, mean = (" All brushed steps together.", " Mean of the brushed steps.") if view.brushed else ("", "")
     rates = {
         "drop": counts["dropped"] / max(counts["demand"], 1),
         "padding": counts["padding"] / counts["slots"] if counts["slots"] == counts["slots"] else float("nan"),
         "rectified": counts["rectified"] / max(counts["demand"], 1),
     }
-    rows = [Metric(name, rate, _share(rate), MEASURES[name]) for name, rate in rates.items()]
+    rows = [Metric(name, rate, _share(rate), f"{MEASURES[name]}{together}") for name, rate in rates.items()]
     worst = layers["violation"].max()
-    rows.append(Metric("max violation", worst, f"{worst:.2f}", f"{MEASURES['violation']} The worst layer."))
-    rows.append(Metric("CV", layers["cv"].median(), f"{layers['cv'].median():.2f}", f"{MEASURES['cv']} Median layer."))
-    rows.append(
-        Metric("dead experts", layers["dead"].sum(), f"{layers['dead'].sum():.0f}", f"{MEASURES['dead']} All layers.")
-    )
-    low = layers["entropy"].min()
-    rows.append(Metric("entropy", low, f"{low:.3f}", f"{MEASURES['entropy']} The lowest layer."))
+    rows.append(Metric("max violation", worst, f"{worst:.2f}", f"{MEASURES['violation']} The worst layer.{mean}"))
+    middle, dead, low = layers["cv"].median(), layers["dead"].sum(), layers["entropy"].min()
+    rows.append(Metric("CV", middle, f"{middle:.2f}", f"{MEASURES['cv']} Median layer.{mean}"))
+    rows.append(Metric("dead experts", dead, f"{dead:.1f}".removesuffix(".0"), f"{MEASURES['dead']} All layers.{mean}"))
+    rows.append(Metric("entropy", low, f"{low:.3f}", f"{MEASURES['entropy']} The lowest layer.{mean}"))
     balance = layers["balance"].mean()
-    rows.append(Metric("balancing loss", balance, _number(balance), f"{MEASURES['balance']} Mean of the layers."))
+    rows.append(Metric("balancing loss", balance, _number(balance), f"{MEASURES['balance']} Mean of the layers.{mean}"))
     return rows
 
 
@@ -74,17 +68,32 @@ def _number(value: float) -> str:
 
 
 def show(view: View) -> None:
-    """Draw the row, and the quantiles over layers."""
+    """Draw the row, of what steps it is, and the quantiles over layers."""
+    if view.brushed:
+        _brushed(view)
     st.html(row_html(numbers(view)))
-    layers = view.traffic.health.loc[view.step]
+    _, layers = view.traffic.over(view.steps)
     spread = [_spread(layers[name], name) for name in ("drop", "violation") if layers[name].notna().any()]
     note(f"of {len(layers)} layers: {'; '.join(spread)}")
+
+
+def _brushed(view: View) -> None:
+    """Say which steps are summed up, and offer the way back."""
+    first, last = view.steps
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.badge(f"Steps {first} to {last}: {len(view.span)} steps together", icon=":material/select_all:")
+        st.button(f"Back to step {view.step}", key="unbrush", on_click=forget, type="tertiary", icon=":material/close:")
+    note(
+        "The numbers and the table by layer are of these steps: rates of their counts together, of all else the mean over "
+        f"them; domains too. All other panels are of step {view.step}."
+    )
 
 
 @guarded
 def show_sums(view: View) -> None:
     """Say whether the rows add up; they are read for it."""
-    note(sums_told(view.traffic.recorded_sums(view.step)))
+    of = f"Step {view.step}: " if view.brushed else ""
+    note(f"{of}{sums_told(view.traffic.recorded_sums(view.step))}")
     st.markdown("")
 
 
@@ -96,11 +105,12 @@ def _spread(values: pd.Series, name: str) -> str:
 
 def show_layers(view: View) -> None:
     """List the layers; a click on a row looks at that layer."""
-    layers = view.traffic.health.loc[view.step]
+    _, layers = view.traffic.over(view.steps)
     table = layers.reset_index().dropna(axis=1, how="all")
+    kinds = {"dead": "%.1f" if view.brushed else "%d"}
     numbers_of = {
         name: st.column_config.NumberColumn(
-            name, format="percent" if name in _RATES else "%.3f" if name != "dead" else "%d", help=MEASURES[name], width=78
+            name, format="percent" if name in _RATES else kinds.get(name, "%.3f"), help=MEASURES[name], width=78
         )
         for name in MEASURES
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from apps.moe_panels import bars, exports, grid, opening, overview, tokens, training, what_if
+from apps.moe_panels.brush import STEPS
 from apps.moe_panels.traffic import Traffic
 from apps.moe_panels.view import EXPERT, LAYER, POSITION, RUN, STEP, TEXT, told, view
 from apps.shell.page import begin, note, opened, show_problems, title_line
@@ -96,6 +97,6 @@ def _run_box() -> None:
 
 def _forget() -> None:
     """Other records have other steps, layers and texts."""
-    for name in (STEP, LAYER, EXPERT, TEXT, POSITION):
+    for name in (STEP, STEPS, LAYER, EXPERT, TEXT, POSITION):
         st.session_state.pop(name, None)
         st.query_params.pop(name, None)

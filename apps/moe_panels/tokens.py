@@ -1,11 +1,11 @@
-"""Panel E: a text token by token, the routing record of one token, and what an expert reads."""
+"""Panel E: a text token by token, the routing record of one token, what an expert reads, and the domains of experts."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from apps.moe_panels import strip
+from apps.moe_panels import domains, strip
 from apps.moe_panels.view import AGAIN, POSITION, SHOWN, TEXT, View, choose, told
 from apps.shell.bars import share_bars
 from apps.shell.charts import chart
@@ -48,6 +48,7 @@ def _panel(view: View) -> None:
     left, right = st.columns([1.2, 1], gap="medium")
     with left:
         _token(view, whole, rows if again else None, text, position)
+        domains.show(view)
     with right:
         _expert(view, rows)
 

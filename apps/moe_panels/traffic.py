@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from interp.runs.errors import UserError
-from training.moe.health import bands, by_expert, health
+from training.moe.health import COUNTS, bands, by_expert, health, over_steps
 from training.moe.identities import Identity, identities, replayed_identities
 from training.moe.pass_checks import check_passes
 from training.moe.record_files import KINDS, Recorded, Records
@@ -19,6 +19,7 @@ from training.moe.records import rules_of
 from training.moe.replay import Replay, again, totals
 from training.moe.rules import Rules
 from training.moe.ship import DEMO
+from training.moe.specialisation import domains_read
 
 MOST_ROWS = 4_000_000
 """Rows of one step's routes that are read into memory."""
@@ -37,7 +38,7 @@ class Traffic:
         """Raises UserError as `Records` and `check_passes` do, for wrong values too."""
         traffic = cls(Records.open(path))
         check_passes(traffic.records.passes, path)
-        _ = traffic.health
+        _ = traffic.health, traffic.records.domains
         return traffic
 
     @property
@@ -57,10 +58,31 @@ class Traffic:
         return by_expert(self.records.loads)
 
     @cached_property
+    def counts(self) -> pd.DataFrame:
+        """Counts of every (step, layer), over ranks and experts; NaN where slots are unknown."""
+        return self.experts.groupby(["step", "layer"])[list(COUNTS)].sum(min_count=1)
+
+    @cached_property
     def bands(self) -> pd.DataFrame:
         """Spread of load by step, and the balancing loss, mean over layers."""
         balance = self.health["balance"].groupby("step").mean()
         return bands(self.records.loads).assign(balance=lambda frame: frame["step"].map(balance))
+
+    def over(self, steps: tuple[int, int]) -> tuple[pd.Series, pd.DataFrame]:
+        """Of the steps from the one to the other together: counts of all layers, and the measures of each."""
+        return self._once("over", _REPLAYS, self._over)(steps)
+
+    def _over(self, steps: tuple[int, int]) -> tuple[pd.Series, pd.DataFrame]:
+        counts, measures = self.counts.loc[slice(*steps)], self.health.loc[slice(*steps)]
+        return counts.sum(min_count=1), over_steps(measures, counts)
+
+    def domains(self, steps: tuple[int, int], layer: int) -> pd.DataFrame:
+        """`domains_read` of a layer in the steps from the one to the other, as recorded; empty where none is known."""
+        return self._once("domains", _REPLAYS, self._domains)(steps, layer)
+
+    def _domains(self, steps: tuple[int, int], layer: int) -> pd.DataFrame:
+        known = self.records.domains
+        return domains_read(self.records.reads(*steps, layer), known) if len(known) else pd.DataFrame()
 
     def rules(self, step: int, layer: int) -> Rules | None:
         """The rules of a pass, if they were recorded."""

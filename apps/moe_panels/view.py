@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from apps.moe_panels.brush import STEPS, brushed, forget
 from apps.moe_panels.traffic import Traffic
 from apps.shell.page import report
 from training.moe.rules import Fill, Rules
@@ -41,6 +42,19 @@ class View:
     """What fill-in goes by wherever it is on, in `rules` or in a variant of them."""
     opening: tuple[int, int]
     """Layer and expert that a link need not name; a control must begin with them, as a link leaves out where it began."""
+    brushed: tuple[int, int] | None = None
+    """First and last of the steps that panel A sums up; None for the step alone."""
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """First and last of the steps that numbers over steps are of."""
+        return self.brushed or (self.step, self.step)
+
+    @property
+    def span(self) -> list[int]:
+        """All steps between these."""
+        first, last = self.steps
+        return [step for step in self.traffic.records.steps if first <= step <= last]
 
     @property
     def layers(self) -> list[int]:
@@ -93,7 +107,13 @@ def view(traffic: Traffic) -> View:
     rules = None
     if recorded and not traffic.why_not(step, layer):
         rules = asked_rules(recorded, experts, traffic.router(step, layer))
-    return View(traffic, step, layer, expert, recorded, rules, asked_priority(recorded), (first, busiest))
+    return View(traffic, step, layer, expert, recorded, rules, asked_priority(recorded), (first, busiest), _brushed(traffic))
+
+
+def _brushed(traffic: Traffic) -> tuple[int, int] | None:
+    if (found := brushed(traffic)) is None:
+        _ignore(STEPS, st.query_params.get(STEPS), traffic)
+    return found
 
 
 def opening_place(traffic: Traffic) -> tuple[int, int]:
@@ -127,6 +147,8 @@ def _ignore(name: str, asked: Any, traffic: Traffic) -> None:
 
 def choose(**numbers: int) -> None:
     """Look at another step, layer, expert or token."""
+    if STEP in numbers:
+        forget()
     for name, number in numbers.items():
         st.session_state[name] = str(number) if name in (STEP, LAYER, EXPERT) else number
 

@@ -1,4 +1,4 @@
-"""Panel F: stored router logits under other rules: variants beside each other, moved tokens, rows between ranks."""
+"""Panel F: stored router logits under other rules: variants beside each other, moved tokens, bytes between ranks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from apps.moe_panels.view import View, told
 from apps.shell.charts import chart
 from apps.shell.page import guarded, note
 from interp.figures.moe import capacity_curves, token_moves
-from training.moe.replay import STATES, moves
+from training.moe.replay import STATES, moves, totals_of
 from training.moe.rules import Rules
 from training.moe.variants import variant
 
 _ADDED, _MEASURE = "_variants", "measure"
 _SWEEP = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 _MEASURES = {"Tokens no expert reads": "no expert", "Empty slots": "padding", "Rows that stand-ins add": "rectified"}
-_SUMMED = ("demand", "kept", "dropped", "filled", "rectified", "padding", "slots", *STATES, "sent", "useful")
+_MEGA = 1_000_000
 MOST_ADDED = 12
 
 
@@ -45,20 +45,40 @@ def table(view: View) -> pd.DataFrame:
     """A row a variant, over all layers of the step; Δ columns are against the recorded rules."""
     rows = []
     for name, rules in variants(view).items():
-        sums = pd.DataFrame([view.traffic.totals(view.step, layer, rules) for layer in view.layers])[list(_SUMMED)].sum()
-        tokens = max(float(sums[list(STATES)].sum()), 1)
+        sums = totals_of(view.traffic.totals(view.step, layer, rules) for layer in view.layers)
+        tokens = max(sum(sums[state] for state in STATES), 1)
         rows.append({
             "variant": name,
             "drop": sums["dropped"] / max(sums["demand"], 1),
             "padding": sums["padding"] / max(sums["slots"], 1),
             **{state: sums[state] / tokens for state in STATES},
-            "filled": int(sums["filled"]),
-            "rectified": int(sums["rectified"]),
-            "rows sent": int(sums["sent"]),
-            "useful rows": int(sums["useful"]),
+            "filled": sums["filled"],
+            "rectified": sums["rectified"],
+            **_between(sums),
         })  # fmt: skip
     found = pd.DataFrame(rows)
     return found.assign(**{f"Δ {name}": found[name] - found[name].iloc[0] for name in ("no expert", "padding")})
+
+
+def _between(sums: dict[str, int]) -> dict[str, float]:
+    """What goes to other ranks and comes back; rows one way where bytes are unknown."""
+    if "sent_bytes" not in sums:
+        return {"rows sent": sums["sent"], "useful rows": sums["useful"]}
+    return {"MB sent": sums["sent_bytes"] / _MEGA, "useful MB": sums["useful_bytes"] / _MEGA}
+
+
+def _between_told(view: View) -> str:
+    sizes = view.traffic.records.passes.loc[view.step]["row_bytes"]
+    if sizes.isna().any():
+        return (
+            "Rows sent to other ranks are whole buffers, useful ones hold a token; results come back the same way. "
+            "Bytes are unknown, as these records do not have those of a row."
+        )
+    rows = " or ".join(f"{size:,.0f}" for size in sorted(sizes.unique()))
+    return (
+        "MB sent between ranks, summed over them, are whole buffers to the experts and back; useful ones hold tokens. "
+        f"A row has {rows} bytes, as the model held it."
+    )
 
 
 @guarded
@@ -72,12 +92,14 @@ def show(view: View) -> None:
         name: st.column_config.NumberColumn(name, format="percent", width=92)
         for name in ("drop", "padding", *STATES, "Δ no expert", "Δ padding")
     }
+    size = {name: st.column_config.NumberColumn(name, format="%.2f", width=92) for name in ("MB sent", "useful MB")}
     st.dataframe(
-        found, key="variants", hide_index=True, column_config={"variant": st.column_config.TextColumn(width=230), **share}
-    )
+        found, key="variants", hide_index=True,
+        column_config={"variant": st.column_config.TextColumn(width=230), **share, **size},
+    )  # fmt: skip
     note(
         "All layers of the step. Drop is before rectification; the next columns say how tokens fare after it. "
-        "Rows sent to other ranks are whole buffers, useful ones hold a token; results come back the same way. "
+        f"{_between_told(view)} "
         "Only plans are computed: with other rules the model's outputs, and so later layers' logits, would be others too."
     )
     with st.container(horizontal=True, gap="small"):

@@ -32,6 +32,9 @@ def record(
     batch_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a batch, which compete for slots.")] = 2048,
     text_column: Annotated[str, typer.Option(help="Column with the text.")] = "text",
     id_column: Annotated[str, typer.Option(help="Column with the identifiers.")] = "id",
+    domain_column: Annotated[
+        str | None, typer.Option(help="Column that says of which domain a text is, to see which expert reads what.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order random.")] = 0,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -51,7 +54,7 @@ def record(
     from training.moe.recording import record as recorded
 
     asked: dict[str, Any] = {"capacity": capacity, "fill": fill, "rectify": rectified, "order": order, "seed": seed}
-    asked |= {"text_column": text_column, "id_column": id_column}
+    asked |= {"text_column": text_column, "id_column": id_column, "domain_column": domain_column}
     settings = Recording(ranks=ranks, length=length, batch_tokens=batch_tokens, **asked)
     result = recorded(model, text, out, settings, device=device) | {"out": str(out)}
     emit(result, as_json=as_json, text=_told(result))

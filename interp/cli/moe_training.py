@@ -89,6 +89,7 @@ def train(
     held_out: Annotated[int, typer.Option(min=2, help="Tokens of held-out text, and of demonstrations.")] = 16_384,
     lr: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 5e-4,
     record_every: Annotated[int, typer.Option(min=0, help="Steps between routing records; 0 for none.")] = 0,
+    parallel: Annotated[bool, typer.Option("--parallel", help="Under torchrun: a process a rank, experts divided.")] = False,
     seed: Seed = 1,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -103,7 +104,7 @@ def train(
 
     asked: dict[str, Any] = {"router": router, "bias_rate": bias_rate, "balance": balance, "z": z, "text": text, "lr": lr}
     sizes: dict[str, Any] = {"steps": steps, "batch": batch, "context": context, "record_every": record_every}
-    sizes |= {"held_out_tokens": held_out}
+    sizes |= {"held_out_tokens": held_out, "parallel": parallel}
     settings = MoETraining(model, MoEShape(experts, ranks, every), rules, **asked, **sizes, seed=seed)
     found = run(settings, out, device=device)
     if PartialState().is_main_process:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,11 +117,13 @@ def load_bars(frames: Mapping[str, pd.DataFrame], *, chosen: int | None = None, 
     return figure
 
 
-def load_bands(frame: pd.DataFrame, *, chosen: int | None = None, title: str = "") -> go.Figure:
+def load_bands(
+    frame: pd.DataFrame, *, chosen: int | None = None, brushed: tuple[int, int] | None = None, title: str = ""
+) -> go.Figure:
     """Over training `step`: the spread of load (`min`, `p10`, `median`, `p90`, `max`), rates, and the balancing loss.
 
     `drop`, `padding` and `balance` are drawn where they are known, and come back with a selection as their step; `chosen`
-    is a step that is marked.
+    is a step that is marked, `brushed` are steps from and to which the ground is shaded.
     """
     frame = require(frame, "step", "min", "p10", "median", "p90", "max", "drop", "padding").sort_values("step")
     balance = int("balance" in frame and bool(frame["balance"].notna().any()))
@@ -147,6 +151,8 @@ def load_bands(frame: pd.DataFrame, *, chosen: int | None = None, title: str = "
     figure.update_xaxes(title_text="step", row=2 + balance, col=1)
     if chosen is not None:
         figure.add_vline(chosen, line={"color": NEUTRAL, "dash": "dot", "width": 1.5})
+    if brushed is not None:
+        figure.add_vrect(*brushed, fillcolor=NEUTRAL, opacity=0.18, line_width=0, layer="below")
     return figure
 
 
@@ -170,6 +176,45 @@ def co_activation(table: pd.DataFrame, *, title: str = "") -> go.Figure:
     )  # fmt: skip
     figure = finish(go.Figure(heat), title=title, x="expert", y="expert", height=340)
     return figure.update_yaxes(autorange="reversed")
+
+
+def domain_shares(frame: pd.DataFrame, *, experts: int, title: str = "") -> go.Figure:
+    """Share of each `domain` (down) in the rows of each `expert` (across), as `domains_read` of `training.moe` has them.
+
+    A cell is coloured by its `lift`, 1 in the middle, if the interval from `low` to `high` leaves 1 out. It is white if
+    not, and crossed out if there is no interval. Shares are written in the cells of up to 16 experts.
+    """
+    frame = require(frame, "domain", "expert", "share", "overall", "rows", "texts", "lift", "low", "high")
+    names = list(dict.fromkeys(frame["domain"]))
+    known = frame.assign(
+        sure=frame["lift"].where((frame["low"] > 1) | (frame["high"] < 1), 1.0),
+        told=[_domain_told(row) for row in frame.itertuples()],
+        written=[f"{row.share:.0%}" if row.low == row.low else "×" for row in frame.itertuples()],
+    )
+    grid = {
+        column: known.pivot(index="domain", columns="expert", values=column).reindex(index=names, columns=range(experts))
+        for column in ("sure", "told", "written")
+    }
+    of_all = frame.drop_duplicates("domain").set_index("domain")["overall"]
+    heat = go.Heatmap(
+        z=grid["sure"].to_numpy(float), customdata=grid["told"].to_numpy(),
+        text=grid["written"].astype(object).fillna("").to_numpy(),
+        x=[str(expert) for expert in range(experts)], texttemplate="%{text}" if experts <= 16 else None,
+        y=list(range(len(names))),
+        hovertemplate="%{customdata}<extra></extra>", colorscale=DIVERGING, zmin=0, zmax=2, xgap=1, ygap=1, showscale=False,
+    )  # fmt: skip
+    figure = finish(go.Figure(heat), title=title, x="expert", height=110 + 36 * len(names))
+    labels = [f"{escape(name[:40])}<br>{of_all[name]:.0%} of all" for name in names]  # two may be alike
+    figure.update_yaxes(autorange="reversed", tickmode="array", tickvals=list(range(len(names))), ticktext=labels)
+    return figure.update_xaxes(type="category")
+
+
+def _domain_told(row: Any) -> str:
+    sure = f", 95 % from {row.low:.2f} to {row.high:.2f}" if row.low == row.low else ", too few to say how sure"
+    return (
+        f"expert {row.expert}, {escape(row.domain[:40])}: {row.rows:,} rows, {row.share:.1%} of the expert's<br>"
+        f"{row.lift:.2f} of the share in all rows{sure}<br>from {row.texts:,} texts"
+    )
 
 
 def capacity_curves(frame: pd.DataFrame, *, y: str, name: str = "", title: str = "", share: bool = True) -> go.Figure:

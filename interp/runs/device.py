@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+from functools import cache
 
 import torch
+import torch.distributed as dist
 
 from interp.runs.errors import UserError
 
@@ -31,7 +34,14 @@ def _joined(device: torch.device) -> torch.device:
 
     # accelerate has one state a process, made by the first call: without cpu=True it takes CPU processes for strangers.
     state = PartialState(cpu=device.type == "cpu")
+    _leave_at_exit()
     return state.device if device.index is None else device
+
+
+@cache
+def _leave_at_exit() -> None:
+    """Threads of gloo that outlive the interpreter's end, holding a tensor, abort the process."""
+    atexit.register(lambda: dist.is_initialized() and dist.destroy_process_group())
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:

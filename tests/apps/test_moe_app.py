@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from apps.moe_panels import exports, opening, overview, strip, view, what_if
+from apps.moe_panels import domains, exports, opening, overview, strip, training, view, what_if
 from apps.moe_panels.traffic import Traffic
 from interp.runs.atomic import write_json
-from tests.training.moe.made_records import made_logits, made_tokens, write_records
+from tests.training.moe.made_records import ROW_BYTES, made_logits, made_tokens, write_records
 from training.moe.baselines import ROUTERS
 from training.moe.plan import Request, RoutingPlan, route
 from training.moe.record_files import Records, write_json_lines
@@ -73,7 +73,7 @@ def test_opens_with_numbers_sums_and_charts(on_made: Records) -> None:
     assert f"<b>{dropped / loads['demand'].sum():.1%}</b><span>drop</span>" in shown
     assert "128 kept + dropped = 64 tokens x k ✓" in shown
     assert f"{slots} slots = 32 experts on ranks x ceil(tokens x c_eff / experts) ✓" in shown
-    assert shown.count("✓") == 15 and "✗" not in shown and len(page.get("plotly_chart")) == 6
+    assert shown.count("✓") == 15 and "✗" not in shown and len(page.get("plotly_chart")) == 7
     assert len(table(page, "violation")) == 2 and "interp moe train --out runs/made" in page.code[0].value
 
 
@@ -167,6 +167,7 @@ def test_every_control_moves_without_complaint(on_made: Records) -> None:
         (lambda: page.selectbox(key="priority"), ["top1"]),
         (lambda: page.selectbox(key="text"), ["1", "3"]),
         (lambda: page.segmented_control(key="shown"), ["Routed again"]),
+        (lambda: page.segmented_control(key="pick"), ["Several steps"]),
         (lambda: page.segmented_control(key="measure"), ["Empty slots", "Rows that stand-ins add"]),
     ]
     for control, values in moves:
@@ -198,7 +199,7 @@ def test_variants_are_compared_and_kept(on_made: Records) -> None:
     plans = [plan_of(on_made, 2, layer, Rules(2, 1.5, "own", True)) for layer in (0, 1)]
     assert found["rectified"].iloc[-1] == sum(int(plan.rectified.sum()) for plan in plans)
     assert found["filled"].iloc[-1] == sum(int(plan.filled.sum()) for plan in plans)
-    assert found["drop"].nunique() == 1 and found["rows sent"].nunique() == 1, "FR and IR add no slot and drop nothing"
+    assert found["drop"].nunique() == 1 and found["MB sent"].nunique() == 1, "FR and IR add no slot and drop nothing"
     assert found["Δ no expert"].iloc[-1] == -found["no expert"].iloc[0] and found["Δ padding"].iloc[3] <= 0
     page.select_slider(key="capacity").set_value("0.5").run()
     page.button(key="add").click().run()
@@ -208,12 +209,78 @@ def test_variants_are_compared_and_kept(on_made: Records) -> None:
     assert len(table(page, "variant")) == 5
 
 
+def test_traffic_between_ranks_is_in_bytes_or_else_in_rows(
+    on_made: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, plans = visit(router="FR"), [plan_of(on_made, 2, layer, Rules(2, 1.5, "own")) for layer in (0, 1)]
+    found = table(page, "variant").set_index("variant").loc["top-2, c 1.5, FR"]
+    abroad = sum(int((plan.rank(plan.routes.token) != plan.routes.expert // 4).sum()) for plan in plans)
+    assert found["MB sent"] == 2 * ROW_BYTES * sum(plan.slots * 8 for plan in plans) / 1e6
+    assert found["useful MB"] == 2 * ROW_BYTES * abroad / 1e6 and "A row has 256 bytes" in html(page)
+    write_records(tmp_path, PLAIN, experts=8, steps=3)
+    for part in (tmp_path / "passes").iterdir():
+        pd.read_parquet(part).drop(columns="row_bytes").to_parquet(part)
+    monkeypatch.setenv("RUN_FOLDER", str(tmp_path))
+    page = visit(router="FR")
+    rows = table(page, "variant").set_index("variant").loc["top-2, c 1.5, FR"]
+    assert (rows["rows sent"], rows["useful rows"]) == (sum(plan.slots * 8 for plan in plans), abroad)
+    assert "MB sent" not in rows and "Bytes are unknown" in html(page) and not page.error
+
+
+def test_brushed_steps_are_summed_up_until_another_is_chosen(on_made: Records) -> None:
+    page = visit(steps="0-1", layer="0")
+    loads, shown = on_made.loads.query("step < 2"), html(page)
+    assert not page.error and any("Steps 0 to 1: 2 steps together" in one.value for one in page.markdown)
+    assert f"<b>{loads['dropped'].sum() / loads['demand'].sum():.1%}</b><span>drop</span>" in shown
+    assert "<b>1.500</b><span>balancing loss</span>" in shown and "Step 2: 128 kept + dropped" in shown
+    own = loads[loads["layer"] == 0]
+    by_layer = table(page, "violation").set_index("layer")
+    assert by_layer.at[0, "drop"] == own["dropped"].sum() / own["demand"].sum()
+    assert "As recorded in 2 steps, 0 to 1" in shown
+    found = json.loads(
+        exports.health_json(view.View(Traffic.open(on_made.path), 2, 0, 0, PLAIN, None, "own", (1, 0), (0, 1)))
+    )
+    assert found["steps"] == [0, 1] and found["layers"][0]["drop"] == by_layer.at[0, "drop"]
+    page.button(key="unbrush").click().run()
+    assert not page.exception and "steps" not in page.query_params and "<b>3.000</b><span>balancing" in html(page)
+    page = visit(steps="0-2")
+    page.select_slider(key="step").set_value("1").run()
+    assert "steps" not in page.query_params and "<b>2.000</b><span>balancing" in html(page)
+
+
+@pytest.mark.parametrize("edges, steps", [([1.4, -0.2], [0, 1]), ([0.6, 1.4], [1]), ([0.2, 0.7], []), (None, [])])
+def test_a_drawn_box_is_of_the_steps_in_it(edges: list[float] | None, steps: list[int]) -> None:
+    assert training.within_boxes([{"x": edges}] if edges else [], [0, 1, 2]) == steps
+
+
+@pytest.mark.parametrize("steps", ["7-9", "1-1", "2-1", "x", "1", "0-99999999999999999999"])
+def test_bad_steps_of_a_link_are_told_and_forgotten(on_made: Records, steps: str) -> None:
+    page = visit(steps=steps)
+    assert len(page.error) == 1 and "ignored" in page.error[0].value and "steps" not in page.query_params
+    assert "unbrush" not in {one.key for one in page.button}
+
+
+def test_domains_of_the_layer_are_told(on_made: Records, folder: Path) -> None:
+    page = visit(layer="1", expert="3", step="0")
+    found, rows = table(page, "overall"), on_made.routes(0, 1)
+    own = rows[rows["kept"] & (rows["expert"] == 3)]
+    assert dict(zip(found["domain"], found["rows"], strict=True)) == {
+        "code": int(own["sequence"].isin([1, 2]).sum()), "<i>prose": int((own["sequence"] == 0).sum()),
+        "no domain": int((own["sequence"] == 3).sum()),
+    }  # fmt: skip
+    assert found["share"].sum() == pytest.approx(1) and found.set_index("domain")["low"].isna()["<i>prose"]
+    assert "As recorded in step 0" in html(page) and "<i>" not in html(page)
+    seen = view.View(Traffic.open(folder), 0, 1, 3, PLAIN, None, "own", (1, 0))
+    assert set(domains.table(seen)["expert"]) == set(rows[rows["kept"]]["expert"])
+
+
 def test_routes_alone_feed_what_they_can(on_made: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_json_lines(tmp_path / "routes.jsonl", on_made.routes(1))
     monkeypatch.setenv("RUN_FOLDER", str(tmp_path / "routes.jsonl"))
     page = visit()
     shown = html(page)
     assert not page.error and "<b>unknown</b><span>padding</span>" in shown and "no router logits" in shown
+    assert "Domains of texts are not in these records" in shown
     assert "There is one step" in shown and "unknown slots" in shown and len(page.get("plotly_chart")) == 3
 
 
@@ -252,7 +319,8 @@ BAD_PASSES = [
     ({"ranks": 3}, "4 experts cannot be divided among 3 ranks"),
     ({"fill": "most"}, "fill 'most' is unknown; accepted are off, own, top1"),
     ({"tokens": 0}, "has tokens 0; accepted is a whole number from 1"),
-    ({"k": None}, "has no k; accepted is a value"),
+    ({"k": None}, "has no k; accepted is a value in every column of passes but balance and row_bytes"),
+    ({"row_bytes": 0}, "has row_bytes 0; accepted is a whole number from 1"),
 ]
 
 

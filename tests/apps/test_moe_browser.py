@@ -16,6 +16,7 @@ from training.moe.rules import Rules
 
 pytestmark = pytest.mark.browser
 GRID = ".st-key-grid .js-plotly-plot"
+BRUSH = '[class*="st-key-brush-"]'
 APP = ROOT / "apps" / "moe.py"
 
 
@@ -96,6 +97,28 @@ def test_routing_again_moves_with_the_slider_and_adds_up(seen: Visit) -> None:
     seen.wait_ready()
     assert "✗" not in page.content()
     page.wait_for_url(re.compile("capacity=0.25"), timeout=120_000)
+
+
+def test_a_box_over_steps_sums_them_up_and_the_link_keeps_it(seen: Visit) -> None:
+    page = seen.page
+    page.get_by_text("Several steps").click()
+    page.locator(f"{BRUSH} .js-plotly-plot .scatterlayer").first.wait_for(timeout=120_000)
+    page.locator(BRUSH).first.scroll_into_view_if_needed()
+    place = page.locator(f"{BRUSH} .nsewdrag").first.bounding_box()
+    page.mouse.move(place["x"] + 2, place["y"] + place["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(place["x"] + place["width"] * 0.6, place["y"] + place["height"] / 2 + 5, steps=8)
+    page.mouse.up()
+    page.wait_for_url(re.compile("steps=0-1"), timeout=120_000)
+    seen.wait_ready()
+    page.goto(page.url)
+    back = page.get_by_role("button", name="Back to step 3")
+    back.wait_for(timeout=120_000)
+    assert page.get_by_text("Steps 0 to 1: 2 steps together").count()
+    back.click()
+    back.wait_for(state="detached", timeout=120_000)
+    seen.wait_ready()
+    assert "steps=" not in page.url
 
 
 def test_a_step_is_chosen_and_exports_are_of_it(seen: Visit, run: Path, tmp_path: Path) -> None:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from interp.runs.errors import UserError
@@ -43,6 +43,17 @@ def moe_layers(model: nn.Module) -> dict[int, MoELayer]:
     """Mixtures of experts by the number of their layer."""
     found = {name: module for name, module in model.named_modules() if isinstance(module, MoELayer)}
     return {layer_number(name): module for name, module in found.items()}
+
+
+def place_of(model: nn.Module) -> tuple[int, int]:
+    """This process among those that divide the model's experts, and their number; of a dense model 0 and 1."""
+    return next((layer.place for layer in moe_layers(model).values()), (0, 1))
+
+
+def share_of(model: nn.Module, sequences: Shaped[Tensor, " sequence *rest"]) -> Shaped[Tensor, " own *rest"]:
+    """Those of the sequences that this process reads, where experts are divided among processes; else all."""
+    place, count = place_of(model)
+    return sequences.tensor_split(count)[place]
 
 
 def layer_number(name: str, otherwise: int = 0) -> int:
@@ -93,23 +104,35 @@ def router_losses(model: nn.Module) -> tuple[Float[Tensor, ""], Float[Tensor, ""
 
 
 @torch.no_grad()
-def record_pass(model: Any, tokenizer: Any, tokens: Tensor, writer: RecordWriter, *, step: int, first: int = 0) -> None:
-    """Read the sequences [sequence, position] and record how every token was routed; texts are numbered from `first`."""
+def record_pass(
+    model: Any, tokenizer: Any, tokens: Tensor, writer: RecordWriter, *, step: int, domains: Sequence[str] = ()
+) -> None:
+    """Read the sequences [sequence, position] and record how every token was routed.
+
+    `domains` are what the texts are, if that is told. Processes that divide the experts all call this, each for its share
+    of as many sequences as can be divided; the first one writes.
+    """
     was_training = model.training
     model.eval()
     seed_orders(model, step)
-    model(tokens, use_cache=False)
+    model(share_of(model, tokens), use_cache=False)
     model.train(was_training)
-    who = Tokens.of(tokens, tokenizer, first=first)
+    who = Tokens.of(tokens, tokenizer)
+    if domains and place_of(model)[0] == 0:
+        writer.tell_domains(domains)
     for number, passed in routed_layers(model):
-        writer.add(step, number, who, passed)
+        if place_of(model)[0] == 0:
+            writer.add(step, number, who, passed)
     writer.flush()
 
 
 def routed_layers(model: nn.Module) -> Iterator[tuple[int, Routed]]:
-    """What the last forward pass did, layer by layer, as routing records have it."""
+    """What the last forward pass did on all ranks, layer by layer, as routing records have it."""
     layers = moe_layers(model)
-    for number, traffic in traffic_of(model).items():
+    for number, own in traffic_of(model).items():
         layer = layers[number]
+        traffic = layer.whole(own)
         by = layer.bias.choose_by(scores_of(traffic.logits, "softmax")) if layer.bias is not None else None
-        yield number, Routed(traffic.plan, traffic.logits, "softmax", by, layer.router, float(traffic.balance))
+        told: dict[str, Any] = {"router": layer.router, "balance": float(traffic.balance)}
+        told |= {"row_bytes": layer.gate.weight[0].nbytes}  # as wide as a token, and of its type
+        yield number, Routed(traffic.plan, traffic.logits, "softmax", by, **told)

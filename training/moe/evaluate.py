@@ -1,7 +1,8 @@
 """Loss, downstream accuracy, drop and padding rates of a mixture under any rules, trained with them or not.
 
 Sequences are read in batches and dealt to the simulated ranks as in training, since what is dropped depends on who else is
-read: text beside text, demonstrations beside demonstrations. Rates are those of the text.
+read: text beside text, demonstrations beside demonstrations. Rates are those of the text. Where experts are divided among
+processes, each reads its share of every batch, and all get the same figures.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from interp.runs.processes import sum_over_processes
 from training.lm.train import next_token_loss
 from training.moe.counts import Counts, counts_of, summed
-from training.moe.decoder import moe_layers, routed_by, seed_orders, traffic_of
+from training.moe.decoder import moe_layers, place_of, routed_by, seed_orders, share_of, traffic_of
 from training.moe.held_out import HeldOut
 from training.moe.rules import Rules
 from training.moe.variants import check_router, label, name_of, variant
@@ -55,7 +57,7 @@ def evaluate(model: Any, held_out: HeldOut, rules: Rules, *, batch: int = 8) -> 
         check_router(router_of(model), rules)
         loss = text_loss(model, held_out, batch=batch, after=lambda: counts.extend(_counts(model)))
         accuracy = task_accuracy(model, held_out, batch=batch)
-    sums = summed(counts)
+    sums = Counts(*_over_processes(model, torch.tensor(summed(counts))).tolist())
     rates = sums.dropped / max(1, sums.demand), sums.padding / sums.slots
     return Evaluation(loss, accuracy, *rates, sums.lost / sums.tokens, sums.rectified / sums.tokens)
 
@@ -65,9 +67,10 @@ def text_loss(model: Any, held_out: HeldOut, *, batch: int = 8, after: Callable[
     """Nats a token of real text, of a dense model as well; `after` is called after every batch."""
     losses = []
     for number, tokens in enumerate(held_out.text.to(model.device).split(batch)):
-        losses.append(next_token_loss(_logits(model, tokens, number), tokens).flatten())
+        own = share_of(model, tokens)
+        losses.append(next_token_loss(_logits(model, own, number), own).flatten())
         after()
-    return float(torch.cat(losses).mean())
+    return _mean(model, torch.cat(losses))
 
 
 @torch.no_grad()
@@ -75,9 +78,10 @@ def task_accuracy(model: Any, held_out: HeldOut, *, batch: int = 8) -> float:
     """Share of demonstrations' labels that are most probable, of a dense model as well."""
     right = []
     for number, (tokens, asked) in enumerate(zip(held_out.tasks.split(batch), held_out.asked.split(batch), strict=True)):
-        said = _logits(model, tokens.to(model.device), number)[:, :-1].argmax(-1).cpu()
-        right.append((said == tokens[:, 1:])[asked[:, 1:]])
-    return float(torch.cat(right).double().mean())
+        own = share_of(model, tokens)
+        said = _logits(model, own.to(model.device), number)[:, :-1].argmax(-1).cpu()
+        right.append((said == own[:, 1:])[share_of(model, asked)[:, 1:]])
+    return _mean(model, torch.cat(right))
 
 
 def quality(model: Any, held_out: HeldOut, *, batch: int = 8) -> dict[str, float]:
@@ -98,6 +102,16 @@ def _evaluating(model: Any) -> Iterator[None]:
         yield
     finally:
         model.train(was_training)
+
+
+def _mean(model: Any, values: Tensor) -> float:
+    total, count = _over_processes(model, torch.tensor([float(values.double().sum()), len(values)], dtype=torch.float64))
+    return float(total / count)
+
+
+def _over_processes(model: Any, values: Tensor) -> Tensor:
+    """Sums over the processes among which the model's experts are divided."""
+    return sum_over_processes(values) if place_of(model)[1] > 1 else values
 
 
 def _logits(model: Any, tokens: Tensor, number: int) -> Tensor:

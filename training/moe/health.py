@@ -49,14 +49,12 @@ def health(loads: pd.DataFrame, balance: pd.Series | None = None) -> pd.DataFram
     keys = ["step", "layer"]
     experts = by_expert(loads)
     groups = experts.groupby(keys)
-    total = groups[list(COUNTS)].sum(min_count=1)
+    rates = _rates(groups[list(COUNTS)].sum(min_count=1))
     share = experts["demand"] / groups["demand"].transform("sum")
     entropy = (-share * np.log(share.where(share > 0, 1.0))).groupby([experts[key] for key in keys]).sum()
     found = pd.DataFrame(
         {
-            "drop": total["dropped"] / total["demand"],
-            "padding": total["padding"] / total["slots"],
-            "rectified": total["rectified"] / total["demand"],
+            **rates,
             "violation": groups["utilisation"].max() - 1,
             "cv": groups["utilisation"].std(ddof=0),
             "dead": groups["demand"].agg(lambda demand: int((demand == 0).sum())),
@@ -66,11 +64,29 @@ def health(loads: pd.DataFrame, balance: pd.Series | None = None) -> pd.DataFram
     return found.assign(balance=np.nan if balance is None else balance.reindex(found.index))
 
 
+def over_steps(measures: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """`health` of several steps together, a row a layer: rates of their counts summed, of all else the mean over steps.
+
+    `counts` are `COUNTS` by (step, layer) as well.
+    """
+    total = counts.groupby("layer")[list(COUNTS)].sum(min_count=1)
+    return measures.groupby("layer").mean().assign(**_rates(total))
+
+
+def _rates(total: pd.DataFrame) -> dict[str, pd.Series]:
+    """The measures that are shares of counts."""
+    return {
+        "drop": total["dropped"] / total["demand"],
+        "padding": total["padding"] / total["slots"],
+        "rectified": total["rectified"] / total["demand"],
+    }
+
+
 def bands(loads: pd.DataFrame) -> pd.DataFrame:
     """How utilisation spreads over the experts of all layers, a row a step, with the drop and padding rates."""
     experts = by_expert(loads)
     found = experts.groupby("step")["utilisation"].quantile(list(BANDS.values())).unstack()
     total = loads.groupby("step")[list(COUNTS)].sum(min_count=1)
     found.columns = list(BANDS)
-    rates = {"drop": total["dropped"] / total["demand"], "padding": total["padding"] / total["slots"]}
-    return found.assign(**rates).reset_index()
+    rates = _rates(total)
+    return found.assign(drop=rates["drop"], padding=rates["padding"]).reset_index()

@@ -20,6 +20,8 @@ from training.lm.mix import invented
 
 SHOTS = 3
 """Examples before the first line that counts."""
+KINDS = ("real text", "demonstrations")
+"""Names of the two, as domains of routing records have them."""
 _FIRST = 2 * 10**9
 """Number of the first sequence; no run gets there (as in `training.lm.train`)."""
 
@@ -33,6 +35,12 @@ class HeldOut(NamedTuple):
     """Demonstrations."""
     asked: Bool[Tensor, "sequence pos"]
     """Tokens of `tasks` that are the first of a label and count."""
+
+    def sample(self, count: int) -> tuple[Int[Tensor, "sequence pos"], list[str]]:
+        """The first sequences of both kinds by turns, fewer than `count` if there are no more, and what each is."""
+        pairs = zip(self.text, self.tasks, strict=False)
+        told = [(tokens, kind) for pair in pairs for tokens, kind in zip(pair, KINDS, strict=True)][:count]
+        return torch.stack([tokens for tokens, _ in told]), [kind for _, kind in told]
 
 
 def held_out(text: Int[Tensor, " token"], tokenizer: Any, *, length: int, tasks: int, seed: int) -> HeldOut:

@@ -68,11 +68,14 @@ class MoELayer(nn.Module):
         """Of the seeds of order `random`, one a pass."""
         self.traffic: Traffic | None = None
         """Of the last forward pass."""
+        self.place: tuple[int, int] = (0, 1)
+        """This process among those that divide the experts, and their number."""
 
     def forward(self, x: Float[Tensor, "*batch d"], mask: Bool[Tensor, "*batch"] | None = None) -> Float[Tensor, "*batch d"]:
         """Output of every token, 0 for those without a route; `traffic` tells what happened. `mask` is False for padding."""
         flat = x.reshape(-1, x.shape[-1])
-        request, logits = self._request(flat, None if mask is None else mask.reshape(-1))
+        logits, mask = self._logits(flat, None if mask is None else mask.reshape(-1))
+        request = self._request(logits, mask)
         plan = ROUTERS[self.router](request, with_drawn_seed(self.rules, self.generator))
         self.traffic = Traffic(plan, logits, balance_loss(request), z_loss(logits, request.mask))
         if self.training and self.bias is not None:
@@ -83,18 +86,25 @@ class MoELayer(nn.Module):
         """Without the last pass, whose tensors are part of a graph: a copy of the layer has had none."""
         return {**self.__dict__, "traffic": None}
 
-    def _request(self, flat: Tensor, mask: Tensor | None) -> tuple[Request, Tensor]:
-        """Scores by rank; the last rank is filled up where tokens cannot be divided."""
+    def whole(self, traffic: Traffic) -> Traffic:
+        """The pass of all ranks that left this behind."""
+        return traffic
+
+    def _logits(self, flat: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Router logits and mask by rank; the last rank is filled up where tokens cannot be divided."""
         with torch.autocast(flat.device.type, enabled=False):
             exact = torch.promote_types(flat.dtype, torch.float32)
             logits = linear(flat.to(exact), self.gate.weight.to(exact))
         if mask is None and len(flat) % self.ranks:
             mask = torch.ones_like(flat[:, 0], dtype=torch.bool)
-        logits = dealt(logits, self.ranks)
-        request = Request.softmax(logits, None if mask is None else dealt(mask, self.ranks))
+        return dealt(logits, self.ranks), None if mask is None else dealt(mask, self.ranks)
+
+    def _request(self, logits: Tensor, mask: Tensor | None) -> Request:
+        """What tokens of some ranks ask for."""
+        request = Request.softmax(logits, mask)
         if self.bias is not None:
-            request = Request(request.scores, self.bias.choose_by(request.scores), request.mask)
-        return request, logits
+            return Request(request.scores, self.bias.choose_by(request.scores), request.mask)
+        return request
 
 
 def rows_of(plan: RoutingPlan) -> Rows:

@@ -15,7 +15,8 @@ from training.moe.records import rules_of
 from training.moe.rules import Rules
 
 _SCORINGS = ("softmax", "sigmoid")
-_SIZES = ["ranks", "tokens", "experts", "k"]
+_SIZES = ["ranks", "tokens", "experts", "k", "row_bytes"]
+_MAY_BE_UNKNOWN = ["balance", "row_bytes"]
 _UNCHECKED = ["slots", "balance", "seed"]
 
 
@@ -23,9 +24,10 @@ def check_passes(passes: pd.DataFrame, path: Path) -> None:
     """Raises UserError, naming the pass, for rules that no router has; passes that only rows show have none."""
     if "k" not in passes:
         return
-    for column in passes.columns.difference(["balance"]):
+    for column in passes.columns.difference(_MAY_BE_UNKNOWN):
         if (empty := passes[column].isna()).any():
-            raise _wrong(path, passes.index[empty][0], f"no {column}", "a value in every column of passes but balance")
+            accepted = f"a value in every column of passes but {' and '.join(_MAY_BE_UNKNOWN)}"
+            raise _wrong(path, passes.index[empty][0], f"no {column}", accepted)
     for place, row in passes.drop_duplicates(passes.columns.difference(_UNCHECKED).tolist()).iterrows():
         _check_row(path, place, row.to_dict())
 

@@ -1,7 +1,8 @@
 """Routing records as they are read back: a run folder that `training.moe.records` wrote, or the same tables as JSON lines.
 
 A folder holds `routes/part-*.parquet` or `routes.jsonl`, and the other tables likewise; a file is `routes` or `loads` alone.
-Without passes the sizes are what the rows show, and slots, hence padding, are unknown; without logits nothing is replayed.
+Without passes the sizes are what the rows show, and slots, hence padding, are unknown; without logits nothing is replayed;
+without domains all texts are of none that is known.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Records:
 
     @cached_property
     def passes(self) -> pd.DataFrame:
-        """A row a (step, layer), which is the index; `slots` is -1 where it is unknown."""
+        """A row a (step, layer), which is the index; `slots` is -1 where it is unknown, `row_bytes` is NaN."""
         frame = _filled_up(self.tables["passes"].to_table(), "passes") if "passes" in self.tables else _shown_by(self.seen)
         if (twice := frame[["step", "layer"]].duplicated()).any():
             told = frame.loc[twice, ["step", "layer"]].iloc[0].to_dict()
@@ -95,6 +96,27 @@ class Records:
     def routes(self, step: int, layer: int | None = None) -> pd.DataFrame:
         """Rows of a step, or of a layer of it, in the order in which they were written."""
         return _filled_up(self.tables["routes"].to_table(filter=_where(step, layer)), "routes")
+
+    def reads(self, first: int, last: int, layer: int) -> pd.DataFrame:
+        """Rows that experts of a layer read in the steps from `first` to `last`: a row a `sequence`, a column an expert."""
+        if "routes" not in self.tables:
+            return pd.DataFrame()
+        read = ds.field("kept") | ds.field("filled") | ds.field("rectified")
+        where = (ds.field("step") >= first) & (ds.field("step") <= last) & (ds.field("layer") == layer) & read
+        rows = self.tables["routes"].to_table(columns=["sequence", "expert"], filter=where).to_pandas()
+        return rows.groupby(["sequence", "expert"]).size().unstack(fill_value=0)
+
+    @cached_property
+    def domains(self) -> pd.Series:
+        """Domain of every text of which it is known, by its number. Raises UserError for a text of two."""
+        if "domains" not in self.tables:
+            return pd.Series(dtype=str)
+        found = self.tables["domains"].to_table().to_pandas().dropna().drop_duplicates().set_index("sequence")["domain"]
+        if found.index.has_duplicates:
+            text = found.index[found.index.duplicated()][0]
+            told = f"text {text} of {self.path} is of the domains {', '.join(found.loc[text])}"
+            raise UserError(f"{told}; accepted is one domain a text")
+        return found
 
     def tokens_read(self, step: int) -> pd.Series:
         """Tokens whose logits are there, by layer: all that were no padding. Empty without logits."""
@@ -188,7 +210,7 @@ def _filled_up(rows: pa.Table, table: str) -> pd.DataFrame:
         **{
             name: frame[name].fillna(instead).astype(schema.field(name).type.to_pandas_dtype())
             for name, instead in MAY_LACK[table].items()
-            if name in frame
+            if name in frame and instead is not None
         }
     )
 

@@ -8,16 +8,17 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from interp.runs.errors import UserError
-from training.moe.records import LOADS, LOGITS, PASSES, ROUTES
+from training.moe.records import DOMAINS, LOADS, LOGITS, PASSES, ROUTES
 
-SCHEMAS = {"routes": ROUTES, "loads": LOADS, "passes": PASSES, "logits": LOGITS}
+SCHEMAS = {"routes": ROUTES, "loads": LOADS, "passes": PASSES, "logits": LOGITS, "domains": DOMAINS}
 MAY_LACK: dict[str, dict[str, object]] = {
     "routes": {"token_id": -1, "filled": False, "rectified": False, "slot": -1, "weight": float("nan")},
     "loads": {"filled": 0, "rectified": 0},
-    "passes": {"balance": float("nan"), "capacity": float("inf")},
+    "passes": {"balance": float("nan"), "capacity": float("inf"), "row_bytes": None},
     "logits": {"token_id": -1, "mass": None},
+    "domains": {},
 }
-"""Columns that a table of another program may lack, and what is taken then."""
+"""Columns that a table of another program, or of an older version, may lack, and what is taken then; None is unknown."""
 MOST_JSON_BYTES = 300_000_000
 _LISTS = ("logits", "choose_by")
 

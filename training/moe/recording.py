@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from interp.corpora.store import store
+from interp.corpora.store import OURS, store
 from interp.models.load import CausalModel, load_causal
 from interp.runs.errors import UserError
 from interp.runs.estimate import Estimate
@@ -67,6 +67,8 @@ class Recording:
     """Of order `random`."""
     text_column: str = "text"
     id_column: str = "id"
+    domain_column: str | None = None
+    """Column that says of which domain a text is: a source, a language, a subject."""
 
     def __post_init__(self) -> None:
         if self.length is not None and not 1 <= self.length <= self.batch_tokens:
@@ -99,11 +101,13 @@ def record(model: str | CausalModel, source: str, out: Path, settings: Recording
         documents = store(source, out, text_column=settings.text_column, id_column=settings.id_column)
         causal = _loaded(model, device) if isinstance(model, str) else model
         length, routing = _length(settings, causal.model.config), _routing(causal.model, settings)
+        writer = RecordWriter(out)
+        _tell_domains(documents, settings, source, writer)
     rejected: Counter[str] = Counter()
     plan = [_size(batch) for batch in _batches(documents, causal.tokenizer, length, settings, rejected)]
     again = _batches(documents, causal.tokenizer, length, settings, Counter())
     with closing(routing):
-        _read(causal, routing, again, plan, out)
+        _read(causal, routing, again, plan, writer)
     sizes = {"documents": len(documents), "recorded": len(documents) - rejected.total(), "rejected": dict(rejected)}
     sizes |= {"set_aside": pq.read_metadata(out / "set_aside.parquet").num_rows, "tokens": sum(plan), "steps": len(plan)}
     results = {**sizes, **_totals(out), "seconds": time.monotonic() - began}
@@ -127,6 +131,22 @@ def _routing(model: Any, settings: Recording) -> Routing:
     rules = settings.rules(ours.rules)
     check_router(ours.router, rules)
     return routing_of(model, lambda k: rules, settings.ranks or ours.ranks)
+
+
+def _tell_domains(documents: Parts, settings: Recording, source: str, writer: RecordWriter) -> None:
+    """Write of which domain each text is. Raises UserError where the corpus has no such column."""
+    name = settings.domain_column
+    if name is None:
+        return
+    known = [column for column in documents.schema.names if column not in OURS]
+    if name not in known:
+        listed = ", ".join(known[:20]) or "none"
+        raise UserError(f"{source} has no column '{name}' beside text and id; accepted for domains are its others: {listed}")
+    first = 0
+    for number, path in enumerate(documents.paths):
+        column = pq.read_table(path, columns=[name])[name].to_pylist()
+        writer.tell_domains([None if value is None else str(value) for value in column], first=first, part=number)
+        first += len(column)
 
 
 def _batches(
@@ -155,13 +175,15 @@ def _length(settings: Recording, config: Any) -> int:
 
 
 @torch.no_grad()
-def _read(causal: CausalModel, routing: Routing, batches: Iterator[list[Piece]], plan: list[int], out: Path) -> None:
+def _read(
+    causal: CausalModel, routing: Routing, batches: Iterator[list[Piece]], plan: list[int], writer: RecordWriter
+) -> None:
     """Read all batches that have not been written."""
-    done = [part_path(out / "passes", step).exists() for step in range(len(plan))]
+    done = [part_path(writer.folder / "passes", step).exists() for step in range(len(plan))]
     start = sum(size for size, was in zip(plan, done, strict=True) if was)
-    estimate, writer = Estimate(len(plan) - sum(done)), RecordWriter(out)
+    estimate = Estimate(len(plan) - sum(done))
     causal.model.eval()
-    with Progress(sum(plan), unit="tokens", label=out.name, start=start) as progress:
+    with Progress(sum(plan), unit="tokens", label=writer.folder.name, start=start) as progress:
         for step, batch in enumerate(batches):
             if done[step]:
                 continue

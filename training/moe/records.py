@@ -4,6 +4,7 @@
     logits/part-<step>.parquet   a row a (step, layer, token): router logits, so that a plan can be replayed
     passes/part-<step>.parquet   a row a (step, layer): rules and sizes; written last, so a step that is there is whole
     loads/part-<step>.parquet    a row a (step, layer, rank, expert): counts, in place of routes that were not kept
+    domains/part-<n>.parquet     a row a text of known domain: said once, as routes have a text's number in every row
 
 They lie in a run folder. A step is one forward pass, whose tokens compete for slots: of training its step, else a count.
 Logits are float32, since rounded ones tie, and a replay under the recorded rules is to give the recorded rows.
@@ -67,9 +68,11 @@ PASSES = pa.schema([
     ("detach", pa.bool_()),
     ("seed", pa.int64()),
     ("balance", pa.float32()),
+    ("row_bytes", pa.int32()),
 ])  # fmt: skip
 """`tokens` is S of a rank, `slots` C of an expert on a rank; the rules, their seed that of this pass' order, where it is
-`random`; `balance` is the load-balancing loss, if known."""
+`random`; `balance` is the load-balancing loss, if known; `row_bytes` what a token takes on its way to an expert, and its
+output on the way back: the model's width times the bytes of a number, if known."""
 
 LOADS = pa.schema([
     ("step", pa.int64()),
@@ -82,6 +85,9 @@ LOADS = pa.schema([
     ("rectified", pa.int64()),
 ])  # fmt: skip
 """Rows of `ROUTES`, counted."""
+
+DOMAINS = pa.schema([("sequence", pa.int64()), ("domain", pa.string())])
+"""Where a text is from, or what it is; a text without a row is of no known domain."""
 
 LOGITS = pa.schema([*list(ROUTES)[:6], ROUTES.field("rank"), ("place", pa.int32()), ("mass", pa.float32())])
 """And the lists `logits` and `choose_by`, one number an expert. `mass` is the sum of the token's weights, 1 if empty."""
@@ -134,6 +140,8 @@ class Routed(NamedTuple):
     """Load-balancing loss, without its coefficient."""
     mass: Float[Tensor, "rank token"] | None = None
     """Sum of a token's weights, where it is not 1 (`Request.mass`)."""
+    row_bytes: int | None = None
+    """Bytes of a token as experts get it."""
 
 
 @dataclass
@@ -152,6 +160,11 @@ class RecordWriter:
         self._rows["routes"].append(route_rows(step, layer, tokens, routed))
         self._rows["logits"].append(_logit_rows(step, layer, tokens, routed))
         self._rows["passes"].append(_pass_row(step, layer, routed))
+
+    def tell_domains(self, domains: Sequence[str | None], *, first: int = 0, part: int = 0) -> None:
+        """Write of which domain each text is, numbered from `first`; None is not known. A part replaces itself."""
+        rows = [{"sequence": number, "domain": domain} for number, domain in enumerate(domains, first) if domain is not None]
+        write_part(part_path(self.folder / "domains", part), pa.Table.from_pylist(rows, schema=DOMAINS))
 
     def flush(self) -> None:
         """Write what was taken up."""
@@ -248,7 +261,8 @@ def _pass_row(step: int, layer: int, routed: Routed) -> pa.Table:
     ranks, experts = plan.shape
     row = {
         "step": step, "layer": layer, "ranks": ranks, "tokens": plan.tokens, "experts": experts, "slots": plan.slots,
-        "router": routed.router, "scoring": routed.scoring, "balance": routed.balance, **asdict(plan.rules),
+        "router": routed.router, "scoring": routed.scoring, "balance": routed.balance, "row_bytes": routed.row_bytes,
+        **asdict(plan.rules),
     }  # fmt: skip
     return pa.Table.from_pylist([row], schema=PASSES)
 

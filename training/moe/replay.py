@@ -85,19 +85,30 @@ def rows_between_ranks(plan: RoutingPlan) -> dict[str, int]:
     return {"sent": plan.slots * experts * (ranks - 1), "useful": int((~own).sum())}
 
 
+def between_ranks(found: Replay) -> dict[str, int]:
+    """These rows, and, where a row's bytes are known, `sent_bytes` and `useful_bytes`, to the experts and back."""
+    each, rows = found.recorded.settings["row_bytes"], rows_between_ranks(found.plan)
+    return rows if pd.isna(each) else rows | {f"{name}_bytes": 2 * count * int(each) for name, count in rows.items()}
+
+
 def compare(records: Records, passes: Iterable[tuple[int, int]], variants: Mapping[str, Rules | None]) -> pd.DataFrame:
-    """A row a variant, over the passes: counts, rates, how tokens fare, rows between ranks; None is the recorded rules."""
+    """A row a variant, over the passes: `totals_of` them and rates; None is the recorded rules."""
     rows = []
     wanted = list(passes)
     for name, rules in variants.items():
         found = [totals(replay(records, step, layer, rules)) for step, layer in wanted]
-        rows.append({"variant": name, **pd.DataFrame(found).sum().to_dict()})
+        rows.append({"variant": name, **totals_of(found)})
     table = pd.DataFrame(rows)
     return table.assign(drop=table["dropped"] / table["demand"], padding_rate=table["padding"] / table["slots"])
 
 
+def totals_of(passes: Iterable[dict[str, int]]) -> dict[str, int]:
+    """`totals` of passes together; bytes only where all of them tell."""
+    return pd.DataFrame(passes).dropna(axis=1).sum().astype(int).to_dict()
+
+
 def totals(found: Replay) -> dict[str, int]:
-    """Counts over all ranks and experts, how tokens fare, rows between ranks."""
+    """Counts over all ranks and experts, how tokens fare, rows and, where they are known, bytes between ranks."""
     loads, fare = loads_of(found.plan), np.bincount(states(found.plan)[found.plan.real.numpy()], minlength=len(STATES))
     counts = {name: int(loads[name].sum()) for name in COUNTS}
-    return {**counts, **dict(zip(STATES, fare.tolist(), strict=True)), **rows_between_ranks(found.plan)}
+    return {**counts, **dict(zip(STATES, fare.tolist(), strict=True)), **between_ranks(found)}

@@ -1,6 +1,6 @@
 """The routing records that come with the package, for the app, the notebook and for trying things out.
 
-    training/moe/demo/          a run folder: counts of all steps, routes and logits of a few
+    training/moe/demo/          a run folder: counts of all steps, routes and logits of a few, domains of their texts
         licences/               of the text that was routed
 
 They are of a really trained mixture: `interp moe train --record-every ...`, then `interp moe ship`.
@@ -81,6 +81,10 @@ def _write_tables(records: Records, steps: list[int], folder: Path) -> None:
     rest = counts[~counts["step"].isin(steps)]
     _write(part_path(folder / "loads", 0), pa.Table.from_pandas(rest[LOADS.names], schema=LOADS, preserve_index=False))
     _write(part_path(folder / "passes", 0), records.tables["passes"].to_table())
+    if "domains" in records.tables:
+        texts = records.tables["routes"].to_table(columns=["sequence"], filter=ds.field("step").isin(steps))["sequence"]
+        rows = records.tables["domains"].to_table(filter=ds.field("sequence").isin(texts.unique()))
+        _write(part_path(folder / "domains", 0), rows)
 
 
 def _write(path: Path, rows: pa.Table) -> None:

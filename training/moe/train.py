@@ -1,4 +1,4 @@
-"""Training of an upcycled mixture on real text goes on, ranks simulated in one process.
+"""Training of an upcycled mixture on real text goes on, its ranks simulated in one process or a process each.
 
     runs/<name>/text.safetensors   real text as tokens (`training.moe.text`), or in the folder above
     runs/<name>/metrics.jsonl      losses, and how tokens were routed in each layer
@@ -9,6 +9,9 @@ Sequences are those of `training.lm.mix`: real text, demonstrations, echoes, inv
 Loss is cross-entropy, with the balancing loss and the z-loss summed over layers: 0.01 of the former and none of the latter,
 as arXiv 2402.12399 has it by its code. Optimizer (AdamW, its betas), learning rate and schedule are our choice for a model
 ten thousand times as small.
+
+Under torchrun processes share the sequences of a step. Either each simulates all ranks for its share, or, with `parallel`,
+each is a rank, with its share of the experts: then losses, weights and records are those of one process.
 """
 
 from __future__ import annotations
@@ -27,16 +30,19 @@ from interp.models.load import CausalModel, load_causal
 from interp.runs.device import autocast, resolve
 from interp.runs.errors import UserError
 from interp.runs.loop import Job, fit
+from interp.runs.processes import sum_over_processes
 from interp.runs.refusable import refusable
 from interp.runs.schedule import Schedule
 from training.lm.mix import Mix
 from training.lm.train import next_token_loss
 from training.moe.counts import counts_of
-from training.moe.decoder import MoEShape, record_pass, router_losses, seed_orders, traffic_of
+from training.moe.decoder import MoEShape, moe_layers, place_of, record_pass, router_losses, seed_orders, traffic_of
+from training.moe.division import assemble, divided_parameters
 from training.moe.evaluate import evaluate
-from training.moe.held_out import HeldOut, held_out
-from training.moe.layer import Traffic
+from training.moe.held_out import KINDS, HeldOut, held_out
+from training.moe.layer import MoELayer, Traffic
 from training.moe.mixtral import plain, rules_from, save_moe
+from training.moe.parallel import ParallelMoELayer
 from training.moe.pieces import check_fits
 from training.moe.records import RecordWriter
 from training.moe.rules import Rules
@@ -87,11 +93,15 @@ class MoETraining:
     """Steps between routing records, 0 for none; the last step then has one as well."""
     recorded: int = 8
     """Held-out sequences whose routing is recorded."""
+    parallel: bool = False
+    """A process of torchrun a rank, experts divided among them."""
     seed: int = 1
 
     def __post_init__(self) -> None:
         if self.held_out_tokens < self.context:
             raise UserError(f"{self.held_out_tokens} held-out tokens make no sequence of {self.context}; accepted are more")
+        if self.recorded < 1:
+            raise UserError(f"{self.recorded} recorded sequences are refused; accepted are 1 or more")
 
     @property
     def schedule(self) -> Schedule:
@@ -99,10 +109,13 @@ class MoETraining:
         return Schedule.of(self.steps, self.warmup, self.decay_share)
 
     def config(self, processes: int = 1) -> dict[str, Any]:
-        """Settings as JSON has them. Several processes are one more: each has the ranks for its share of the sequences,
-        so that slots and drops depend on their number."""
-        several = {"processes": processes} if processes > 1 else {}
-        return asdict(self) | {"rules": plain(self.rules), "job": JOB} | several
+        """Settings as JSON has them. Several processes are one more: slots and drops depend on their number, unless they
+        are the ranks."""
+        told = asdict(self) | {"rules": plain(self.rules), "job": JOB}
+        if not told["parallel"]:
+            del told["parallel"]
+            return told | ({"processes": processes} if processes > 1 else {})
+        return told
 
 
 def dense_model(name: str, *, device: str = "auto") -> CausalModel:
@@ -119,11 +132,16 @@ class MoEJob(Job):
         self.settings, self.tokenizer, self.device = settings, dense.tokenizer, dense.model.device
         self.units_per_step = settings.batch * settings.context
         options: dict[str, Any] = {"router": settings.router, "bias_rate": settings.bias_rate or None}
+        options["kind"] = ParallelMoELayer if settings.parallel else MoELayer
         self.module = self.model = upcycle(
             dense.model, settings.shape, settings.rules, seed=settings.seed, **options
         ).train()
+        self.sharded = divided_parameters(self.model)
         self.mix = Mix(text["train"], self.tokenizer, length=settings.context, seed=settings.seed)
         self.measured = measured_on(settings, text["held-out"], self.tokenizer)
+        _check_held_out(self.measured, place_of(self.model)[1])
+        ranks = settings.shape.ranks  # in one process as well, which is to record the same
+        self.recorded, self.domains = self.measured.sample(-(-settings.recorded // ranks) * ranks)
         self.writer = RecordWriter(out)
         self.optimizers = [_adamw(self.model, settings)]
 
@@ -147,14 +165,15 @@ class MoEJob(Job):
         balance, z = router_losses(self.model)
         (loss + self.settings.balance * balance + self.settings.z * z).backward()
         told = {"loss": loss.detach(), "balance": balance.detach(), "z": z.detach()}
-        return told | _routed(traffic_of(self.model), state.num_processes)
+        return told | _routed(traffic_of(self.model), state.num_processes) | _sent(self.model, state.num_processes)
 
     def after_step(self, step: int) -> None:
         """Record how held-out sequences are routed now."""
         every = self.settings.record_every
-        if every and PartialState().is_main_process and (step % every == 0 or step + 1 == self.settings.steps):
-            tokens = self.measured.text[: self.settings.recorded].to(self.device)
-            record_pass(self.model, self.tokenizer, tokens, self.writer, step=step)
+        taking_part = self.sharded or PartialState().is_main_process
+        if every and taking_part and (step % every == 0 or step + 1 == self.settings.steps):
+            tokens = self.recorded.to(self.device)
+            record_pass(self.model, self.tokenizer, tokens, self.writer, step=step, domains=self.domains)
 
     def evaluate(self) -> dict[str, Any]:
         """Loss, accuracy and rates with the rules of training, on held-out sequences."""
@@ -162,17 +181,27 @@ class MoEJob(Job):
 
 
 def _routed(passed: dict[int, Traffic], processes: int) -> dict[str, float | Tensor]:
-    """What happened to choices and slots, layer by layer, and the largest load over the mean one.
+    """What happened to choices and slots, layer by layer, and the largest load over the mean one, of all processes.
 
     Counts are times `processes`, as what is logged is the mean over them: so it is the step's sum.
     """
     told: dict[str, float | Tensor] = {}
-    for layer, traffic in passed.items():
+    loads = sum_over_processes(torch.stack([traffic.plan.demand.sum(0).double() for traffic in passed.values()]))
+    for (layer, traffic), load in zip(passed.items(), loads, strict=True):
         counts = counts_of(traffic.plan)._asdict()
         told |= {f"layer_{layer}_{name}": counts[name] * processes for name in LOGGED}
-        load = traffic.plan.demand.sum(0).double()
         told[f"layer_{layer}_max_load"] = load.max() / load.mean()
     return told
+
+
+def _sent(model: Any, processes: int) -> dict[str, float | Tensor]:
+    """Bytes that went to other ranks forward, all layers and ranks together: buffers, and rows in them."""
+    parallel = [layer.exchange for layer in moe_layers(model).values() if isinstance(layer, ParallelMoELayer)]
+    passed = [exchange for exchange in parallel if exchange is not None]
+    if not passed:
+        return {}
+    sent, useful = (sum(column) * processes for column in zip(*passed, strict=True))
+    return {"bytes_sent": sent, "bytes_useful": useful}
 
 
 def _adamw(model: Any, settings: MoETraining) -> torch.optim.Optimizer:
@@ -206,18 +235,35 @@ def train(settings: MoETraining, out: Path, *, text: Path | None = None, device:
             tokens = prepared_text(settings, dense.tokenizer, text or out)
         job = MoEJob(settings, dense, tokens, out)
     results = fit(job, run, settings.schedule, evaluate_every=100)
+    whole = assemble(job.model) if job.sharded else job.model
     if run.primary:
-        reason = save_moe(job.model, job.tokenizer, out / "model", every=settings.shape.every)
+        reason = save_moe(whole, job.tokenizer, out / "model", every=settings.shape.every)
         run.finish(results := results | {"no_mixtral": reason})
     return results
 
 
 def _check_processes(settings: MoETraining, processes: int) -> None:
-    """Under torchrun every process simulates the ranks for its share of the sequences."""
+    """Under torchrun every process simulates the ranks for its share of the sequences, or is one of them."""
     if settings.batch % processes:
         raise UserError(f"{settings.batch} sequences a step cannot be divided among {processes} processes")
-    if processes > 1 and settings.bias_rate:
-        raise UserError(f"loss-free balancing on {processes} processes is refused; accepted is one, which sees all loads")
+    if not settings.parallel:
+        if processes > 1 and settings.bias_rate:
+            told = f"loss-free balancing on {processes} processes is refused"
+            raise UserError(f"{told}; accepted is one, which sees all loads, or a process a rank (parallel)")
+        return
+    if settings.shape.ranks != processes or processes == 1:
+        told = f"{settings.shape.ranks} ranks in parallel on {processes} processes are refused"
+        raise UserError(f"{told}; accepted are two or more that torchrun starts, a process a rank")
+    if settings.rules.order == "random":
+        raise UserError("order 'random' in parallel is refused; accepted are those that one process would find as well")
+
+
+def _check_held_out(measured: HeldOut, processes: int) -> None:
+    """Processes that divide the experts read equally many sequences, of which a last batch may have few."""
+    for kind, sequences in zip(KINDS, (measured.text, measured.tasks), strict=True):
+        if (count := len(sequences)) % processes:
+            told = f"{count} held-out sequences of {kind} cannot be divided among {processes} ranks"
+            raise UserError(f"{told}; accepted are held-out tokens of a multiple, as far as the text goes")
 
 
 def settings_of(config: dict[str, Any]) -> MoETraining:

@@ -29,11 +29,19 @@ _PROBE = (2, 64)
 
 
 def upcycle(
-    model: Any, shape: MoEShape, rules: Rules, *, router: str = "top-k", bias_rate: float | None = None, seed: int = 0
+    model: Any,
+    shape: MoEShape,
+    rules: Rules,
+    *,
+    router: str = "top-k",
+    bias_rate: float | None = None,
+    seed: int = 0,
+    kind: type[MoELayer] = MoELayer,
 ) -> Any:
     """Replace MLPs of a dense `transformers` model, in place, by mixtures of their copies; return the model.
 
-    `router` and `bias_rate` are those of `MoELayer`; routers' weights come from `seed`.
+    `router` and `bias_rate` are those of `MoELayer`; routers' weights come from `seed`. With `kind` `ParallelMoELayer`
+    experts are divided among the processes of torchrun, a rank each.
 
     Raises:
         UserError: for MLPs of another kind, for rules and numbers that cannot be, and if the mixture differs from the
@@ -41,7 +49,7 @@ def upcycle(
     """
     check_router(router, rules)
     mlps = gated_mlps(model)
-    options: dict[str, Any] = {"router": router, "bias_rate": bias_rate}
+    options: dict[str, Any] = {"router": router, "bias_rate": bias_rate, "kind": kind}
     replaced = {name: mlp for number, (name, mlp) in enumerate(mlps.items()) if number % shape.every == shape.every - 1}
     if not replaced:
         raise UserError(f"a mixture in every {shape.every} layers leaves none of {len(mlps)}; accepted is at most that many")
@@ -75,11 +83,13 @@ def gated_mlps(model: Any) -> dict[str, nn.Module]:
     return found
 
 
-def copies_of(mlp: Any, shape: MoEShape, rules: Rules, *, seed: int = 0, **options: Any) -> MoELayer:
+def copies_of(
+    mlp: Any, shape: MoEShape, rules: Rules, *, seed: int = 0, kind: type[MoELayer] = MoELayer, **options: Any
+) -> MoELayer:
     """A mixture each of whose experts is the MLP, with its type and device; `options` are those of `MoELayer`."""
     gate, up, down = (getattr(mlp, name).weight for name in PROJECTIONS)
     sizes = LayerShape(gate.shape[1], gate.shape[0], shape.experts, shape.ranks)
-    layer = MoELayer(sizes, rules, seed=seed, **options).to(gate.device, gate.dtype)
+    layer = kind(sizes, rules, seed=seed, **options).to(gate.device, gate.dtype)
     with torch.no_grad():
         layer.experts.gate_up_proj.copy_(torch.cat([gate, up]))
         layer.experts.down_proj.copy_(down)

@@ -57,6 +57,8 @@ class RoutedModel:
         """Of the last forward pass, by layer."""
         self.requests: dict[int, Request] = {}
         """What the routers said in it, by layer."""
+        self.row_bytes: dict[int, int] = {}
+        """Bytes of a token as experts get it, by layer."""
         self._mask: Tensor | None = None
         self.generator = torch.Generator().manual_seed(rules.seed)
         """Of the seeds of order `random`, one a layer and pass."""
@@ -85,8 +87,9 @@ class RoutedModel:
         """What the last forward pass did, layer by layer, as routing records have it."""
         for gate in self.gates:
             traffic, said = self.traffic[gate.layer], self.requests[gate.layer]
-            scoring, balance = gate.family.scoring, float(traffic.balance)
-            yield gate.layer, Routed(traffic.plan, traffic.logits, scoring, said.choose_by, balance=balance, mass=said.mass)
+            told: dict[str, Any] = {"balance": float(traffic.balance), "mass": said.mass}
+            told |= {"row_bytes": self.row_bytes[gate.layer]}
+            yield gate.layer, Routed(traffic.plan, traffic.logits, gate.family.scoring, said.choose_by, **told)
 
     def _begin(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take note of the padding, which gates do not see."""
@@ -102,6 +105,7 @@ class RoutedModel:
     def _rerouting(self, gate: Gate) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
         def hook(module: nn.Module, args: Any, output: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
             logits, weights, own = output
+            self.row_bytes[gate.layer] = args[0].shape[-1] * args[0].element_size()
             request, by_rank = self._request(gate, logits, weights, own)
             plan = route(request, with_drawn_seed(self.rules, self.generator))
             self.requests[gate.layer] = request

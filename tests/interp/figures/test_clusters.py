@@ -116,10 +116,17 @@ def test_coverage_shows_when_clusters_are_knocked_out() -> None:
 
 def test_differences_show_means_with_their_reach() -> None:
     """Parts from the top in their order, a colour a strategy, intervals that need not be symmetric."""
-    rows = [("uniform", "q1", -0.1, -0.3, 0.0), ("uniform", "micro", 0.2, 0.1, 0.4), ("clusterclip", "q1", -0.2, -0.25, -0.1)]
+    rows = [
+        ("uniform", "q1", -0.1, -0.3, 0.0),
+        ("uniform", "micro", 0.2, 0.1, 0.4),
+        ("clusterclip", "q1", -0.2, -0.25, -0.1),
+    ]
     figure = differences(pd.DataFrame(rows, columns=["strategy", "part", "mean", "low", "high"]), baseline="random")
     uniform, clusterclip = figure.data
-    assert (uniform.name, clusterclip.name) == ("uniform", "clusterclip") and uniform.marker.color != clusterclip.marker.color
+    assert (uniform.name, clusterclip.name) == (
+        "uniform",
+        "clusterclip",
+    ) and uniform.marker.color != clusterclip.marker.color
     np.testing.assert_allclose(uniform.x + uniform.error_x.array, [0.0, 0.4])
     np.testing.assert_allclose(uniform.x - uniform.error_x.arrayminus, [-0.3, 0.1])
     assert figure.layout.yaxis.categoryarray == ("micro", "q1")

@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interp.figures.moe import PARTS, capacity_curves, co_activation, expert_grid, load_bands, load_bars, token_moves
+from interp.figures.moe import (
+    PARTS,
+    capacity_curves,
+    co_activation,
+    domain_shares,
+    expert_grid,
+    load_bands,
+    load_bars,
+    token_moves,
+)
 
 
 def experts(layers: tuple[int, ...] = (1, 3), count: int = 4) -> pd.DataFrame:
@@ -56,6 +65,24 @@ def test_bands_enclose_the_median_and_leave_out_what_is_unknown() -> None:
     assert set(named) == {"all experts", "the middle 80 %", "median", "drop", "balance"}
     assert named["all experts"] == [2.0, 3.0] and named["balance"] == [1.4, 1.1]
     assert "balance" not in {trace.name for trace in load_bands(frame.assign(padding=0.3)).data}
+    shades = [shape for shape in load_bands(frame.assign(padding=0.3), brushed=(1, 2)).layout.shapes if shape.type == "rect"]
+    assert {(shade.x0, shade.x1) for shade in shades} == {(1, 2)}
+
+
+def test_domains_are_coloured_where_the_interval_leaves_one_out() -> None:
+    frame = pd.DataFrame({
+        "domain": ["<b>", "code"] * 2, "expert": [0, 0, 2, 2], "share": [0.9, 0.1, 0.55, 0.45], "overall": [0.6, 0.4] * 2,
+        "rows": 9, "texts": 3, "lift": [1.5, 0.25, 0.9, 1.1], "low": [1.2, 0.1, 0.5, np.nan], "high": [1.8, 0.5, 1.3, np.nan],
+    })  # fmt: skip
+    figure = domain_shares(frame, experts=3)
+    heat = figure.data[0]
+    assert heat.z[:, [0, 2]].tolist() == [[1.5, 1], [0.25, 1]] and np.isnan(heat.z[:, 1]).all() and list(heat.x)[2] == "2"
+    assert heat.text.tolist() == [["90%", "", "55%"], ["10%", "", "×"]]
+    assert list(figure.layout.yaxis.ticktext) == ["&lt;b&gt;<br>60% of all", "code<br>40% of all"]
+    assert "<b>" not in heat.customdata[0][0]
+    alike = frame.assign(domain=["x" * 50 + "1", "x" * 50 + "2"] * 2, overall=0.5)
+    assert domain_shares(alike, experts=3).data[0].z.shape == (2, 3)
+    assert list(domain_shares(alike, experts=3).data[0].y) == [0, 1], "names that are cut to the same have rows of their own"
 
 
 def test_moves_and_pairs_and_curves() -> None:

@@ -33,16 +33,20 @@ def made_logits(ranks: int, tokens: int, experts: int, *, seed: int = 0, skew: f
     return torch.randn(ranks, tokens, experts, generator=generator) + lean
 
 
+ROW_BYTES = 256
+
+
 def write_records(
     folder: Path, rules: Rules, *, ranks: int = 2, experts: int = 4, steps: int = 2, layers: int = 2
 ) -> dict[tuple[int, int], RoutingPlan]:
-    """Records of 32 tokens a pass; the plans by step and layer."""
+    """Records of 32 tokens a pass, of two domains and a text of none that is known; the plans by step and layer."""
     writer, plans = RecordWriter(folder), {}
     for step in range(steps):
         tokens = made_tokens(seed=step)
         for layer in range(layers):
             logits = made_logits(ranks, 32 // ranks, experts, seed=10 * step + layer)
             plans[step, layer] = route(Request.softmax(logits), rules)
-            writer.add(step, layer, tokens, Routed(plans[step, layer], logits, balance=1.0 + step))
+            writer.add(step, layer, tokens, Routed(plans[step, layer], logits, balance=1.0 + step, row_bytes=ROW_BYTES))
     writer.flush()
+    writer.tell_domains(["<i>prose", "code", "code", None])
     return plans

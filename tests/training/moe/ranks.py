@@ -14,10 +14,11 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.distributed._functional_collectives import all_to_all_single_autograd
 
 from interp.runs.device import resolve
 from interp.runs.errors import UserError
+from interp.runs.processes import average_gradients
+from training.moe.division import divided_parameters
 from training.moe.layer import LayerShape, MoELayer
 from training.moe.parallel import ParallelMoELayer
 from training.moe.rules import Rules
@@ -71,11 +72,13 @@ def watched() -> Iterator[list[int]]:
     """Bytes of every buffer that is handed to an all-to-all meanwhile."""
     seen: list[int] = []
 
-    def watching(rows: Tensor, *rest: Any) -> Tensor:
-        seen.append(rows.numel() * rows.element_size())
-        return all_to_all_single_autograd(rows, *rest)
+    exchanged = dist.all_to_all_single
 
-    with mock.patch("training.moe.parallel.all_to_all_single_autograd", watching):
+    def watching(came: Tensor, rows: Tensor) -> None:
+        seen.append(rows.numel() * rows.element_size())
+        exchanged(came, rows)
+
+    with mock.patch("torch.distributed.all_to_all_single", watching):
         yield seen
 
 
@@ -86,7 +89,7 @@ def passed(case: str, rank: int, world: int) -> tuple[dict[str, Tensor], dict[st
     with watched() as buffers:
         out = layer(x, mask(rank) if case == "padding" else None)
     loss_of(layer, out).backward()
-    layer.average_gradients()
+    average_gradients(layer, divided_parameters(layer))
     assert x.grad is not None and layer.traffic is not None and layer.exchange is not None
     found = {"out": out.detach(), "x": x.grad / world}
     found |= {name: parameter.grad for name, parameter in layer.named_parameters() if parameter.grad is not None}
@@ -111,6 +114,12 @@ def refusals(rank: int, world: int) -> list[str]:
         made(ParallelMoELayer, "plain", 2 * world)
     except UserError as error:
         said.append(str(error))
+    layer = made(ParallelMoELayer, "padding", world)
+    layer(tokens(rank), mask(rank))
+    try:
+        layer.whole(layer.traffic)  # type: ignore[arg-type]
+    except UserError as error:
+        said.append(str(error))
     whole = tokens(rank).flatten(0, 1)
     for own in (whole[: TOKENS - 8 * (rank == 1)], whole * (torch.nan if rank == 1 else 1)):
         try:
@@ -131,8 +140,6 @@ def main(folder: Path) -> None:
         tensors |= {f"{case}/{name}": value.contiguous() for name, value in found.items()}
     save_file(tensors, folder / f"rank{rank}.safetensors")
     (folder / f"rank{rank}.json").write_text(json.dumps({"counts": counts, "refusals": refusals(rank, world)}))
-    dist.barrier()
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -30,6 +30,14 @@ def test_every_label_after_three_examples_is_asked_for_at_its_first_token(tokeni
         assert all(text.lstrip(" ").startswith(label) for text, label in zip(said[:-1], labels, strict=False))
 
 
+def test_a_sample_is_of_both_kinds_by_turns(tokenizer) -> None:  # type: ignore[no-untyped-def]
+    found = held_out(torch.arange(700), tokenizer, length=256, tasks=5, seed=3)
+    tokens, kinds = found.sample(3)
+    assert kinds == ["real text", "demonstrations", "real text"]
+    assert torch.equal(tokens, torch.stack([found.text[0], found.tasks[0], found.text[1]]))
+    assert len(found.sample(8)[1]) == 4, "there are two sequences of text"
+
+
 def test_held_out_demonstrations_are_those_of_no_run(tokenizer) -> None:  # type: ignore[no-untyped-def]
     found = held_out(torch.arange(128), tokenizer, length=128, tasks=2, seed=0)
     again = held_out(torch.arange(128), tokenizer, length=128, tasks=2, seed=0)

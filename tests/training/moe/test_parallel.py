@@ -89,7 +89,8 @@ def test_bytes_are_those_of_the_formula_and_rectification_sends_nothing(ranks: R
 def test_what_cannot_be_parallel_is_refused_on_every_rank(ranks: Ranks) -> None:
     world = len(ranks.told)
     for rank, told in enumerate(ranks.told):
-        group, tokens_of, bad = told["refusals"]
+        group, padded, tokens_of, bad = told["refusals"]
+        assert padded.startswith("the pass of all ranks is known only without padding")
         assert bad.startswith(
             "router score nan of rank 0, token 0" if rank == 1 else "another rank could not route its tokens"
         )

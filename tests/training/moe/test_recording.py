@@ -73,6 +73,7 @@ def test_records_hold_every_token_of_every_text_and_replay(family: str, corpus: 
     assert results["documents"] == results["recorded"] == 5 and results["set_aside"] == 1 and not results["rejected"]
     assert results["tokens"] == 84 and results["drop_rate"] > 0 and results["padding_rate"] > 0
     found = Records.open(tmp_path / "run")
+    assert set(found.passes["row_bytes"]) == {4 * model.model.config.hidden_size} and found.domains.empty
     assert found.layers == ([1] if family == "deepseek v3" else [0, 1]) and len(found.steps) == results["steps"]
     rows = routes(tmp_path / "run")
     asked = rows[rows["choice"].between(0, model.model.config.num_experts_per_tok - 1)]
@@ -151,6 +152,37 @@ def test_our_own_mixtures_are_recorded_from_their_folder(every: int, corpus: str
     asked = rows[rows["choice"].between(0, 1)].groupby(["layer", "sequence", "position"]).size()
     assert (asked == 2).all() and len(asked) == 84 * len(found.layers)
     assert set(found.passes["ranks"]) == {2} and set(found.passes["capacity"]) == {3.0}
+    assert set(found.passes["row_bytes"]) == {4 * upcycled.config.hidden_size}
+
+
+def test_bytes_of_a_row_are_those_of_the_model_s_numbers(corpus: str, tmp_path: Path) -> None:
+    model = CausalModel(tiny("deepseek v3", experts="eager").to(torch.bfloat16), causal("mixtral").tokenizer)
+    record(model, corpus, tmp_path / "run", FULL)
+    assert set(Records.open(tmp_path / "run").passes["row_bytes"]) == {2 * model.model.config.hidden_size}
+
+
+def test_a_column_tells_the_domain_of_every_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interp.corpora.store.PART_ROWS", 2)
+    rows = [
+        {"text": "w3 w4", "from": "prose"},
+        {"text": ""},
+        {"text": "w5"},
+        {"text": "w6 w7", "from": "code"},
+        {"text": "w8"},
+    ]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    record(causal("mixtral"), str(tmp_path / "corpus.jsonl"), tmp_path / "run", Recording(domain_column="from"))
+    found = Records.open(tmp_path / "run")
+    assert found.domains.to_dict() == {0: "prose", 2: "code"}
+    assert found.reads(0, 9, 0).index.tolist() == [0, 1, 2, 3], "texts are numbered alike"
+
+
+@pytest.mark.parametrize("name", ["source", "text", "id"])
+def test_a_column_of_domains_that_is_none_leaves_no_folder(name: str, corpus: str, tmp_path: Path) -> None:
+    told = f"has no column '{name}' beside text and id; accepted for domains are its others: none"
+    with pytest.raises(UserError, match=told):
+        record(causal("mixtral"), corpus, tmp_path / "run", Recording(domain_column=name))
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_is_not_asked_for_is_as_the_model_was_trained(corpus: str, tmp_path: Path) -> None:

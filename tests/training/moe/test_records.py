@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from interp.runs.errors import UserError
-from tests.training.moe.made_records import Letters, made_logits, made_tokens, write_records
+from tests.training.moe.made_records import ROW_BYTES, Letters, made_logits, made_tokens, write_records
 from training.moe.plan import Request, route
 from training.moe.record_files import Records, write_json_lines
 from training.moe.records import PASSES, ROUTES, RecordWriter, Routed, Tokens, rules_of
@@ -135,6 +136,44 @@ def test_logits_that_do_not_fit_are_told(tmp_path: Path) -> None:
     write_json_lines(lines / "logits.jsonl", logits.drop(columns="logits"))
     with pytest.raises(UserError, match="lacks the column logits"):
         Records.open(lines)
+
+
+def test_files_of_before_rows_had_bytes_and_texts_domains_are_read(tmp_path: Path) -> None:
+    write_records(tmp_path / "a", BOTH)
+    now = Records.open(tmp_path / "a")
+    assert (now.passes["row_bytes"] == ROW_BYTES).all() and now.domains.to_dict() == {0: "<i>prose", 1: "code", 2: "code"}
+    lines = jsonl_folder(now, tmp_path / "b")
+    pd.testing.assert_series_equal(Records.open(lines).domains, now.domains)
+    shutil.rmtree(tmp_path / "a" / "domains")
+    (lines / "domains.jsonl").unlink()
+    first = tmp_path / "a" / "passes" / "part-00000.parquet"
+    pd.read_parquet(first).drop(columns="row_bytes").to_parquet(first)
+    passes = pd.read_json(lines / "passes.jsonl", lines=True)
+    write_json_lines(lines / "passes.jsonl", passes.assign(row_bytes=[None, None, ROW_BYTES, ROW_BYTES]))
+    for folder in (tmp_path / "a", lines):
+        before = Records.open(folder)
+        assert before.domains.empty and before.passes["row_bytes"].isna().tolist() == [True, True, False, False]
+        pd.testing.assert_frame_equal(before.passes.drop(columns="row_bytes"), now.passes.drop(columns="row_bytes"))
+        pd.testing.assert_frame_equal(before.routes(1), now.routes(1))
+    write_json_lines(lines / "passes.jsonl", passes.drop(columns="row_bytes"))
+    assert Records.open(lines).passes["row_bytes"].isna().all()
+
+
+def test_a_text_of_two_domains_is_told(tmp_path: Path) -> None:
+    write_records(tmp_path, BOTH)
+    RecordWriter(tmp_path).tell_domains(["code"], part=1)
+    with pytest.raises(UserError, match=r"text 0 of .* is of the domains <i>prose, code; accepted is one domain a text"):
+        _ = Records.open(tmp_path).domains
+
+
+def test_reads_are_the_rows_of_each_text_that_experts_read(tmp_path: Path) -> None:
+    write_records(tmp_path, BOTH)
+    records = Records.open(tmp_path)
+    rows = pd.concat([records.routes(0, 1), records.routes(1, 1)])
+    read = rows[rows["kept"] | rows["filled"] | rows["rectified"]]
+    expected = read.groupby(["sequence", "expert"]).size()
+    assert records.reads(0, 1, 1).stack().loc[lambda counts: counts > 0].to_dict() == expected.to_dict()
+    assert records.reads(1, 1, 1).to_numpy().sum() < len(read) and records.reads(7, 9, 1).empty
 
 
 def test_a_step_written_again_replaces_itself(tmp_path: Path) -> None:

@@ -15,16 +15,26 @@ from hypothesis import strategies as st
 
 from interp.runs.errors import UserError
 from tests.training.moe.dense import dense
-from tests.training.moe.made_records import Letters, made_logits, made_tokens, write_records
+from tests.training.moe.made_records import ROW_BYTES, Letters, made_logits, made_tokens, write_records
 from tests.training.moe.tiny import tiny
 from training.moe.baselines import ROUTERS
 from training.moe.decoder import MoEShape, record_pass
 from training.moe.families import gates
-from training.moe.health import MEASURES, bands, by_expert, health, loads_of
+from training.moe.health import COUNTS, MEASURES, bands, by_expert, health, loads_of, over_steps
 from training.moe.plan import Request, route
-from training.moe.record_files import Records, write_json_lines
+from training.moe.record_files import Recorded, Records, write_json_lines
 from training.moe.records import RecordWriter, Routed, Tokens
-from training.moe.replay import STATES, compare, moves, replay, replayed_rows, rows_between_ranks, states
+from training.moe.replay import (
+    STATES,
+    Replay,
+    between_ranks,
+    compare,
+    moves,
+    replay,
+    replayed_rows,
+    rows_between_ranks,
+    states,
+)
 from training.moe.rules import Rules
 from training.moe.upcycle import upcycle
 from training.moe.wrap import RoutedModel
@@ -78,8 +88,9 @@ def test_what_our_layers_did_in_random_order_is_replayed(tmp_path: Path) -> None
     model = upcycle(dense(vocab_size=50), MoEShape(4, 2), Rules(2, 1.0, order="random", rectify=True))
     ids, writer = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(0)), RecordWriter(tmp_path)
     record_pass(model, Letters(), ids, writer, step=5)
-    record_pass(model, Letters(), ids, writer, step=6)
+    record_pass(model, Letters(), ids, writer, step=6, domains=["prose", "code"])
     records = Records.open(tmp_path)
+    assert records.domains.to_dict() == {0: "prose", 1: "code"}
     assert len(set(records.passes["seed"])) == len(records.passes)
     for step, layer in records.passes.index:
         pd.testing.assert_frame_equal(replayed_rows(records, step, layer), records.routes(step, layer))
@@ -132,6 +143,9 @@ def test_comparison_is_the_sum_of_plans_and_moves_are_tokens(tmp_path: Path) -> 
         assert table.at["recorded", name] == sum(int(getattr(plan, name).sum()) for plan in plans.values())
     assert table.at["plain", "filled"] == table.at["plain", "rectified"] == table.at["plain", "stand-in only"] == 0
     assert table.at["plain", "kept"] == table.at["recorded", "kept"]
+    sent = sum(plan.slots * 4 for plan in plans.values())
+    assert table.at["plain", "sent"] == sent and table.at["plain", "sent_bytes"] == 2 * ROW_BYTES * sent
+    assert table.at["plain", "useful_bytes"] == 2 * ROW_BYTES * table.at["plain", "useful"]
     assert (table[list(STATES)].sum(axis=1) == 4 * 32).all()
     flow = moves(replay(records, 0, 0, plain), replay(records, 0, 0))
     assert flow.to_numpy().sum() == 32 and flow["no expert"].sum() == 0
@@ -154,6 +168,36 @@ def test_health_by_hand() -> None:
     assert by_expert(loads)["utilisation"].tolist() == [3, 1, 0, 0]
     band = bands(loads).iloc[0]
     assert (band["min"], band["median"], band["max"], band["drop"]) == (0, 0.5, 3, 3 / 8)
+
+
+def test_bytes_of_a_layer_are_those_of_the_paper_notes() -> None:
+    """G ranks send 2 E C d (1 - 1/G) numbers each, to the experts and back."""
+    ranks, experts, width = 4, 8, 16
+    logits = made_logits(ranks, 32, experts)
+    plan = route(Request.softmax(logits), Rules(2, 2.0))
+    found = Replay(Recorded(made_tokens(), Request.softmax(logits), logits, {"row_bytes": 2 * width}), Routed(plan, logits))
+    assert between_ranks(found)["sent_bytes"] == ranks * 2 * experts * plan.slots * width * (1 - 1 / ranks) * 2
+    unknown = found._replace(recorded=found.recorded._replace(settings={"row_bytes": math.nan}))
+    assert between_ranks(unknown) == rows_between_ranks(found.plan)
+
+
+def test_bytes_are_told_where_all_passes_have_them(tmp_path: Path) -> None:
+    plans = write_records(tmp_path, BOTH)
+    part = tmp_path / "passes" / "part-00000.parquet"
+    pd.read_parquet(part).assign(row_bytes=[None, ROW_BYTES]).to_parquet(part)
+    assert "sent_bytes" not in compare(Records.open(tmp_path), plans, {"recorded": None})
+    assert "sent_bytes" in compare(Records.open(tmp_path), [(0, 1), (1, 0)], {"recorded": None})
+
+
+def test_steps_together_are_rates_of_sums_and_means() -> None:
+    measures = pd.DataFrame(
+        {"drop": [0.5, 0.1], "padding": 0.2, "rectified": 0.0, "violation": [2.0, 1.0], "dead": [1, 0]},
+        index=pd.MultiIndex.from_tuples([(0, 3), (1, 3)], names=["step", "layer"]),
+    )
+    counts = pd.DataFrame(0.0, measures.index, list(COUNTS)).assign(dropped=[5, 9], demand=[10, 90], slots=20, padding=4)
+    found = over_steps(measures, counts).loc[3]
+    assert found["drop"] == 0.14 and found["padding"] == 0.2 and (found["violation"], found["dead"]) == (1.5, 0.5)
+    assert over_steps(measures.loc[[0]], counts.loc[[0]]).loc[3].to_dict() == measures.loc[(0, 3)].to_dict()
 
 
 def test_unknown_slots_leave_padding_empty(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from training.moe.record_files import Records
 from training.moe.replay import replayed_rows
 from training.moe.rules import Rules
 from training.moe.ship import ship
-from training.moe.specialisation import co_activation, top_tokens
+from training.moe.specialisation import NO_DOMAIN, co_activation, domains_read, top_tokens
 
 BOTH = Rules(k=2, capacity=1.5, fill="own", rectify=True)
 
@@ -37,6 +37,7 @@ def test_shipped_records_count_and_replay_as_the_run_does(run: Path, tmp_path: P
     whole, shipped = Records.open(run), Records.open(tmp_path / "demo")
     pd.testing.assert_frame_equal(shipped.loads, whole.loads)
     pd.testing.assert_frame_equal(shipped.passes, whole.passes)
+    pd.testing.assert_series_equal(shipped.domains, whole.domains)
     assert shipped.routed_steps == [1, 3] and shipped.manifest["config"]["model"] == "made"
     pd.testing.assert_frame_equal(replayed_rows(shipped, 3, 1), whole.routes(3, 1))
     files = {str(path.relative_to(tmp_path / "demo")) for path in (tmp_path / "demo").rglob("*") if path.is_file()}
@@ -109,6 +110,31 @@ def test_tokens_of_an_expert_are_those_it_reads() -> None:
     assert found["token"].tolist() == ["a"] and found["count"].tolist() == [2]
     assert found["share"].tolist() == [1.0] and found["lift"].tolist() == [2.0]
     assert top_tokens(routes(), 1)["share"].tolist() == [0.5] and top_tokens(routes(), 7).empty
+
+
+def test_domains_of_an_expert_are_sure_by_their_texts() -> None:
+    reads = pd.DataFrame({0: [30, 50, 10, 10, 0], 3: [70, 50, 90, 90, 2]})
+    found = domains_read(reads, pd.Series({0: "prose", 1: "prose", 2: "code", 3: "code"})).set_index(["expert", "domain"])
+    prose, code, lone = (found.loc[(0, name)] for name in ("prose", "code", NO_DOMAIN))
+    assert prose["rows"] == 80 and prose["share"] == 0.8 and prose["overall"] == pytest.approx(200 / 402)
+    assert prose["lift"] == pytest.approx(0.8 / (200 / 402)) == pytest.approx(0.4 / (100 / 402)), "both ways round"
+    # two texts of 100 rows with 30 and 50: their mean is 40 +- t(1 degree) x 10, over the rate of all rows
+    assert prose["high"] == pytest.approx((0.4 + 12.7062 * 0.1) / (100 / 402), rel=1e-4) and prose["low"] == 0
+    assert code["low"] == code["high"] == code["lift"] < 1, "texts that agree"
+    assert lone["texts"] == 1 and np.isnan(lone["low"]), "one text says nothing of a domain"
+    few = domains_read(pd.DataFrame({0: [1, 1], 1: [9, 9]}), pd.Series({0: "a", 1: "a"})).set_index("expert")
+    assert np.isnan(few.at[0, "low"]) and few.at[1, "high"] == 1, "2 rows are too few, 18 are not"
+
+
+def test_one_text_in_twenty_is_out_of_its_interval() -> None:
+    generator = np.random.default_rng(0)
+    sure, alike = 0, pd.Series({text: text % 2 for text in range(12)})
+    for _ in range(400):
+        chances = generator.beta(2, 6, size=12)  # texts lean, domains do not
+        own = generator.binomial(200, chances)
+        found = domains_read(pd.DataFrame({0: own, 1: 200 - own}), alike)
+        sure += int(((found["low"] > 1) | (found["high"] < 1)).sum())
+    assert sure / (400 * 4) < 0.07, "by rows alone it would be most of them"
 
 
 def test_pairs_are_over_chance() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +19,7 @@ from training.lm.train import read_packed
 from training.moe import train as module
 from training.moe import trained
 from training.moe.decoder import MoEShape, moe_layers
+from training.moe.held_out import HeldOut
 from training.moe.mixtral import save_moe
 from training.moe.rules import Rules
 from training.moe.text import prepared_text
@@ -207,22 +205,20 @@ def test_what_several_processes_cannot_do_is_refused(settings: MoETraining) -> N
         module._check_processes(settings, 3)
     with pytest.raises(UserError, match="loss-free balancing on 2 processes is refused"):
         module._check_processes(replace(settings, bias_rate=0.1), 2)
-
-
-@pytest.mark.slow
-def test_two_processes_log_the_counts_of_the_whole_step(settings: MoETraining, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}"}
-    script = ["-m", "tests.training.moe.two_processes", settings.model, settings.text, str(tmp_path / "run")]
-    done = subprocess.run([*command, *script], env=environment, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert read_manifest(tmp_path / "run")["config"]["processes"] == 2
-    line = read_metrics(tmp_path / "run")[0]
-    for layer in range(4):
-        counts = {name: line[f"layer_{layer}_{name}"] for name in ("demand", "kept", "dropped", "padding")}
-        assert counts["demand"] == counts["kept"] + counts["dropped"] == 2 * 4 * 96
-        assert counts["kept"] + counts["padding"] == 2 * 2 * 4 * 24  # processes, ranks, experts, slots
-    assert sorted(pd.read_parquet(tmp_path / "run/passes").step.unique()) == [0, 1]
+    parallel = replace(settings, parallel=True)
+    for processes, told in ((1, "2 ranks in parallel on 1 processes are refused"), (4, "2 ranks in parallel on 4")):
+        with pytest.raises(UserError, match=told):
+            module._check_processes(parallel, processes)
+    with pytest.raises(UserError, match="order 'random' in parallel is refused"):
+        module._check_processes(replace(parallel, rules=Rules(2, 1.0, order="random")), 2)
+    module._check_processes(replace(parallel, bias_rate=0.1), 2)
+    four, five = torch.zeros(4, 9), torch.zeros(5, 9)
+    module._check_held_out(HeldOut(four, four, four > 0), 2)
+    for text, tasks, told in ((five, four, "5 held-out sequences of real text"), (four, five, "5 .* of demonstrations")):
+        with pytest.raises(UserError, match=f"{told} cannot be divided among 2 ranks"):
+            module._check_held_out(HeldOut(text, tasks, tasks > 0), 2)
+    with pytest.raises(UserError, match="0 recorded sequences are refused"):
+        replace(settings, recorded=0)
 
 
 def test_losses_of_the_router_count(settings: MoETraining, tmp_path: Path) -> None:
