@@ -30,6 +30,7 @@ def resolve(device: str = "auto") -> torch.device:
 
 
 def _joined(device: torch.device) -> torch.device:
+    import torch.distributed.nn.functional  # noqa: F401  first imported later, its defaults hold the group for good
     from accelerate import PartialState
 
     # accelerate has one state a process, made by the first call: without cpu=True it takes CPU processes for strangers.
@@ -40,7 +41,7 @@ def _joined(device: torch.device) -> torch.device:
 
 @cache
 def _leave_at_exit() -> None:
-    """Threads of gloo that outlive the interpreter's end, holding a tensor, abort the process."""
+    """Threads of gloo that outlive the interpreter's end, holding a tensor, abort the process; they end with the group."""
     atexit.register(lambda: dist.is_initialized() and dist.destroy_process_group())
 
 

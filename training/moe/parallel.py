@@ -157,7 +157,7 @@ class ParallelMoELayer(MoELayer):
 class _AllToAll(torch.autograd.Function):
     """Part r of the rows goes to rank r; gradients go back the same way.
 
-    Ours, as the functional collectives of torch keep the process group alive, and its threads, past its destruction.
+    Ours, as torch deprecates the public collective with gradients in favour of a private one.
     """
 
     @staticmethod

@@ -68,6 +68,12 @@ def test_a_process_a_rank_trains_as_the_simulation_does(given: Given, tmp_path: 
         pd.testing.assert_frame_equal(one, two, rtol=1e-3, atol=1e-4)
 
 
+def test_threads_of_the_group_end_before_the_process(given: Given, tmp_path: Path) -> None:
+    train(given, tmp_path / "run", parallel=True)
+    for rank in (0, 1):
+        assert not [name for name in json.loads((tmp_path / f"run-threads{rank}.json").read_text()) if "gloo" in name]
+
+
 def test_a_parallel_run_goes_on_from_its_checkpoint(given: Given, tmp_path: Path) -> None:
     asked: dict[str, Any] = {"parallel": True, "decay_share": 0.0, "lr": 1e-2}
     train(given, tmp_path / "straight", steps=4, **asked)
