@@ -90,26 +90,36 @@ class Plan:
         """The weights of the first draw sum to 1, no cluster is over the clip, and the budget is met."""
         weights = self.strategy.weights(self.sizes)
         total = float((weights / weights.sum()).sum())
+        return [Check(abs(total - 1) < _EXACT, f"Weights sum to {total:.6f}"), self._clip_check(), self._budget_check()]
+
+    def _clip_check(self) -> Check:
         most, clip = float(self.repeats.max()), self.strategy.clip
-        used, asked = float((self.expected.counts * self.costs).sum()), float(self.budget.amount)
+        if math.isinf(clip):
+            return Check(True, f"No clip: at most {most:.2f} times")
+        again = self._beyond / float(self.sizes @ self.costs) if self._goes_on else 0.0
+        told = f"exceeded only once all are out, by {again:.2f}" if again else "never exceeded"
+        return Check(most <= (clip + again) * (1 + _EXACT), f"Clip {told}: at most {most:.2f} of {clip:g}")
+
+    def _budget_check(self) -> Check:
+        used, asked, unit = float((self.expected.counts * self.costs).sum()), float(self.budget.amount), self.budget.unit
+        short = self._beyond > 0 and not self._goes_on
+        reach = asked - self._beyond if short else asked
+        met = f"Budget met: {used:,.0f} {unit}"
+        if short:
+            met = f"All clusters are knocked out at {used:,.0f} of {asked:,.0f} {unit}"
+        elif self._beyond:
+            met += f", the last {self._beyond:,.0f} at random"
+        return Check(abs(used - reach) <= _EXACT * reach and not short, met)
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.strategy.on_exhausted == "random"
+
+    @property
+    def _beyond(self) -> float:
+        """What is left of the budget when all clusters are knocked out."""
         room = float(np.where(self.sizes > 0, self.strategy.limits(self.sizes), 0) @ self.costs)
-        reach = min(asked, room)
-        unit, short = self.budget.unit, asked > room
-        told = (
-            f"Budget met: {used:,.0f} {unit}"
-            if not short
-            else f"All clusters are knocked out at {used:,.0f} of {asked:,.0f} {unit}"
-        )
-        return [
-            Check(abs(total - 1) < _EXACT, f"Weights sum to {total:.6f}"),
-            Check(
-                most <= clip * (1 + _EXACT),
-                f"Clip never exceeded: at most {most:.2f} of {clip:g}"
-                if math.isfinite(clip)
-                else f"No clip: at most {most:.2f} times",
-            ),
-            Check(abs(used - reach) <= _EXACT * reach and not short, told),
-        ]
+        return max(self.budget.amount - room, 0.0)
 
 
 def beside(plan: Plan) -> dict[str, Plan]:
@@ -118,7 +128,7 @@ def beside(plan: Plan) -> dict[str, Plan]:
     named = {
         "random": Strategy.named("random"),
         "uniform": Strategy.named("uniform"),
-        "ClusterClip": Strategy.named("clusterclip", clip=clip),
+        "ClusterClip": Strategy.named("clusterclip", clip=clip, on_exhausted=plan.strategy.on_exhausted),
     }
     plans = {name: replace(plan, strategy=strategy) for name, strategy in named.items()}
     return {

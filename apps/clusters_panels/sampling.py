@@ -56,11 +56,13 @@ def _controls(corpus: Corpus) -> tuple[Plan, int]:
         bind="query-params",
     )
     note(_ABOUT[kind])
-    clip = None
+    clip, then = None, "stop"
     if kind not in _NEVER_CLIPPED and (
         kind in _ALWAYS_CLIPPED or st.toggle("Clip repeats", True, key="clipped", bind="query-params")
     ):
         clip = st.slider("Clip: most times a document is seen", 1.0, 20.0, CLIP, 0.5, key="clip", bind="query-params")
+        goes_on = st.toggle("Go on at random when all clusters are out", key="goes_on", bind="query-params")
+        then = "random" if goes_on else "stop"
     alpha = None
     if kind == "temperature":
         alpha = st.slider(
@@ -78,7 +80,7 @@ def _controls(corpus: Corpus) -> tuple[Plan, int]:
             help="Drawn independently, or in turns.",
         )
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", width=90, bind="query-params")
-    strategy = Strategy.named(kind, clip=clip, alpha=alpha, order=order)
+    strategy = Strategy.named(kind, clip=clip, alpha=alpha, order=order, on_exhausted=then)
     return Plan.of(corpus, strategy, passes=passes, unit=unit), int(seed)
 
 

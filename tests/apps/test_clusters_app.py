@@ -75,6 +75,8 @@ def test_budget_beyond_the_clip_is_told(on_made: Path) -> None:
     page.slider(key="clip").set_value(1.0).run()
     run = SamplingRun.open(on_made)
     assert f"All clusters are knocked out at {run.sizes.sum():,} of {3 * run.sizes.sum():,} draws" in html(page)
+    page.toggle(key="goes_on").set_value(True).run()
+    assert not page.exception and not page.error and "exceeded only once all are out" in html(page)
 
 
 def test_cluster_is_chosen_by_box_row_point_and_link(on_made: Path) -> None:

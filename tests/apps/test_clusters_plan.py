@@ -44,6 +44,17 @@ def test_a_budget_that_the_clip_does_not_allow_fails_its_check_only() -> None:
     assert [check.holds for check in plan.checks()] == [True, True, False]
 
 
+@pytest.mark.parametrize("unit", ["draws", "tokens"])
+def test_a_plan_that_goes_on_at_random_passes_the_clip_only_then(corpus: Corpus, unit: str) -> None:
+    strategy = Strategy.named("clusterclip", clip=2.0, order="round_robin", on_exhausted="random")
+    plan = Plan.of(corpus, strategy, passes=2.5, unit=unit)  # type: ignore[arg-type]
+    weights, clip, budget = plan.checks()
+    assert weights.holds and clip.holds and budget.holds
+    assert clip.text == "Clip exceeded only once all are out, by 0.50: at most 2.50 of 2" and "at random" in budget.text
+    drawn = np.fromiter(plan.schedule(corpus, seed=1).sampler(corpus.run), np.int64)
+    assert len(drawn) == pytest.approx(plan.expected.draws, rel=0.02) and plan.unique()["unique"].iloc[-1] == corpus.sizes.sum()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("unit", ["draws", "tokens"])
 def test_checks_hold_and_the_schedule_draws_what_is_shown(corpus: Corpus, kind: str, unit: str) -> None:
