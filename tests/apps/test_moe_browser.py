@@ -121,6 +121,20 @@ def test_a_box_over_steps_sums_them_up_and_the_link_keeps_it(seen: Visit) -> Non
     assert "steps=" not in page.url
 
 
+def test_a_clicked_step_is_looked_at_also_after_boxes(seen: Visit) -> None:
+    page = seen.page
+    page.get_by_text("Several steps").click()
+    page.locator(f"{BRUSH} .js-plotly-plot .scatterlayer").first.wait_for(timeout=120_000)
+    page.get_by_text("One step").click()
+    page.locator(".st-key-bands .js-plotly-plot .scatterlayer").first.wait_for(timeout=120_000)
+    seen.wait_ready()
+    page.locator(".st-key-bands").scroll_into_view_if_needed()
+    spot = page.locator(".st-key-bands .scatterlayer .trace:has(.point)").first.locator(".point").nth(1).bounding_box()
+    page.mouse.move(spot["x"], spot["y"] + spot["height"] / 2, steps=3)
+    page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
+    page.wait_for_url(re.compile("step=1"), timeout=120_000)
+
+
 def test_a_step_is_chosen_and_exports_are_of_it(seen: Visit, run: Path, tmp_path: Path) -> None:
     page = seen.page
     page.locator('.st-key-step input[type="range"]').focus()
