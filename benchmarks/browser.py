@@ -90,6 +90,16 @@ class Visit:
         self.page.wait_for_selector(_READY, timeout=1000 * seconds)
         self.page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", timeout=1000 * seconds)
 
+    def click_point(self, chart: str, number: int) -> None:
+        """Click a point of a chart, -1 being the last, as a reader does: once the chart tells what is under the mouse."""
+        spot = self.page.locator(f"{chart} .scatterlayer .point").nth(number)
+        spot.scroll_into_view_if_needed()
+        box = spot.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        self.page.mouse.move(x, y, steps=3)
+        self.page.locator(f"{chart} .hovertext").first.wait_for()
+        self.page.mouse.click(x, y)
+
 
 @contextmanager
 def visit(*, width: int = 1280, height: int = 800, scheme: Literal["light", "dark"] = "light") -> Iterator[Visit]:

@@ -51,10 +51,7 @@ def go(opened: Visit, url: str) -> Visit:
 
 def test_clicked_point_is_read_and_the_link_keeps_it(seen: Visit) -> None:
     page = seen.page
-    page.locator(PLANE).scroll_into_view_if_needed()
-    spot = page.locator(f"{PLANE} .scatterlayer .point").last.bounding_box()
-    page.mouse.move(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2, steps=3)
-    page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
+    seen.click_point(PLANE, -1)
     page.wait_for_url(re.compile("document=doc-"), timeout=60_000)
     name = re.search(r"document=(doc-\d+)", page.url)[1]
     page.locator(".lab-doc-head b", has_text=re.compile(f"^{name}$")).wait_for(timeout=60_000)

@@ -54,10 +54,7 @@ def go(opened: Visit, url: str) -> Visit:
 
 def test_a_clicked_square_is_chosen_and_the_link_keeps_it(seen: Visit) -> None:
     page = seen.page
-    page.locator(GRID).scroll_into_view_if_needed()
-    spot = page.locator(f"{GRID} .scatterlayer .trace").first.locator(".point").nth(1).bounding_box()
-    page.mouse.move(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2, steps=3)
-    page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
+    seen.click_point(GRID, 1)
     page.locator(".lab-note", has_text=re.compile("^Layer 0, expert 1:")).wait_for(timeout=120_000)
     page.wait_for_url(re.compile("expert=1"), timeout=120_000)
     go(seen, page.url)
@@ -128,10 +125,7 @@ def test_a_clicked_step_is_looked_at_also_after_boxes(seen: Visit) -> None:
     page.get_by_text("One step").click()
     page.locator(".st-key-bands .js-plotly-plot .scatterlayer").first.wait_for(timeout=120_000)
     seen.wait_ready()
-    page.locator(".st-key-bands").scroll_into_view_if_needed()
-    spot = page.locator(".st-key-bands .scatterlayer .trace:has(.point)").first.locator(".point").nth(1).bounding_box()
-    page.mouse.move(spot["x"], spot["y"] + spot["height"] / 2, steps=3)
-    page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
+    seen.click_point(".st-key-bands .js-plotly-plot", 1)
     page.wait_for_url(re.compile("step=1"), timeout=120_000)
 
 
