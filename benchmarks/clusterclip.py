@@ -8,8 +8,9 @@ The corpus is Python's own documentation and that of the installed packages:
 k-means makes clusters of such a corpus nearly alike (the Gini coefficient of their sizes is 0.18), so there is nothing to
 balance. The clusters are therefore thinned out until their sizes fall as one over their rank.
 
-Trained runs are kept in `runs/clusterclip` and taken up where they were left. The clip must exceed the passes: at a clip of
-2 and 3 passes every cluster is knocked out after twice its size, and ClusterClip is random sampling of two passes.
+Trained runs are kept in `runs/clusterclip` and taken up where they were left. The main clip exceeds the passes: at a clip of
+2 and 3 passes every cluster is knocked out after twice its size. What the sweep has at clip 2 goes on at random from there:
+then every document is seen as often as under random sampling, but in another order.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from training.sampling.folder import SamplingRun
 from training.sampling.strategy_training import StrategyTraining
 from training.sampling.token_corpus import CorpusOptions, token_corpus
 
-SWEEP = (6.0, 12.0)
-"""Clips beside the main one; no clip at all is `uniform`, a clip at the passes is random's draws."""
-SWEEP_SEEDS = 3
+SWEEP, SWEEP_SEEDS = (6.0, 12.0), 3
+"""Clips beside the main one; no clip at all is `uniform`."""
+EXHAUSTED, CLIPPED = 2.0, ("clusterclip", "general_to_specific")
+"""A clip that the passes exceed, and the strategies that have one; with as many seeds as the main one."""
 SKEW = 1.0
 """Zipf's law over the clusters."""
 
@@ -51,8 +53,8 @@ def measure(run: SamplingRun, out: Path, main: Comparison, sweep: list[Compariso
         "clipped": clipped(corpus, main),
         "tokens_read": tokens_read(corpus, main),
         "losses": _means(table),
-        "against_random": against(table).to_dict("records"),
-        "sweep": [_swept(run, out, table, one, clipped(corpus, one)["clusterclip"]) for one in sweep],
+        **{f"{measure}_against_random": _rows(found) for measure, found in against(table).groupby("measure")},
+        "sweep": [row for one in sweep for row in _swept(run, out, table, one)],
     }
 
 
@@ -60,11 +62,16 @@ def _means(table: pd.DataFrame) -> list[dict[str, Any]]:
     return table.groupby(["strategy", "part"], as_index=False)[["loss", "gap"]].mean().to_dict("records")
 
 
-def _swept(run: SamplingRun, out: Path, table: pd.DataFrame, asked: Comparison, knocked_out: int) -> dict[str, Any]:
-    found = compare(run, out, asked)
+def _swept(run: SamplingRun, out: Path, table: pd.DataFrame, asked: Comparison) -> list[dict[str, Any]]:
+    trained = compare(run, out, asked)
     random = table[(table.strategy == "random") & (table.seed < asked.seeds)]
-    differences = against(pd.concat([random, found])).query("part in ['q1', 'macro', 'micro']")
-    return {"clip": asked.clip, "clipped": knocked_out, "against_random": differences.to_dict("records")}
+    found = against(pd.concat([random, trained])).query("part in ['q1', 'macro', 'micro']")
+    knocked_out = found.strategy.map(clipped(token_corpus(run, out, asked.training.corpus), asked))
+    return _rows(found.assign(clip=asked.clip, clipped=knocked_out, on_exhausted=asked.on_exhausted))
+
+
+def _rows(found: pd.DataFrame) -> list[dict[str, Any]]:
+    return found.to_dict("records")
 
 
 def main() -> None:
@@ -80,7 +87,9 @@ def main() -> None:
     seeds = 2 if given.quick else 5
     corpus = CorpusOptions(tokens=32, vocab=512, skew=SKEW) if given.quick else CorpusOptions(skew=SKEW)
     training = StrategyTraining(corpus, layers=1, d_model=32, heads=2) if given.quick else StrategyTraining(corpus)
-    sweep = [Comparison(("clusterclip",), clip, min(SWEEP_SEEDS, seeds), training) for clip in SWEEP]
+    fewer = min(SWEEP_SEEDS, seeds)
+    sweep = [Comparison(("clusterclip",), clip, seeds=fewer, training=training) for clip in SWEEP]
+    sweep.append(Comparison(CLIPPED, EXHAUSTED, "random", seeds, training))
     out = Path("runs") / ("clusterclip_quick" if given.quick else "clusterclip")
     result = measure(run, out, Comparison(seeds=seeds, training=training), sweep)
     publish("clusterclip", result, quick=given.quick, seed=0)

@@ -331,20 +331,22 @@ def compare_strategies(
     run: RunFolder,
     out: Annotated[Path, typer.Option(help="Run folder; what is trained there already is not trained again.")],
     strategies: Annotated[str, typer.Option(help="Commas between.")] = "random,uniform,clusterclip,general_to_specific",
-    clip: Annotated[float, typer.Option(help="Passes over a cluster; more than --passes.")] = 4.0,
+    clip: Annotated[float, typer.Option(help="Passes over a cluster; more than --passes, or see --on-exhausted.")] = 4.0,
+    on_exhausted: Then = None,
     passes: Annotated[float, typer.Option(min=0, help="Documents drawn, over documents there are.")] = 3.0,
     skew: Annotated[float, typer.Option(min=0, help="Thin clusters out until sizes fall as rank^-skew.")] = 0.0,
     seeds: Annotated[int, typer.Option(min=2, help="Runs of each strategy.")] = 5,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Train a small decoder under each strategy at equal tokens: losses of rare and common clusters, against random."""
+    """Train a small decoder under each strategy at equal draws: losses of rare and common clusters, against random."""
     from training.sampling.comparison import Comparison, against, clipped, compare, tokens_read
     from training.sampling.folder import SamplingRun
     from training.sampling.strategy_training import StrategyTraining
     from training.sampling.token_corpus import CorpusOptions, token_corpus
 
-    asked = Comparison(tuple(strategies.split(",")), clip, seeds, StrategyTraining(CorpusOptions(skew=skew), passes))
+    training = StrategyTraining(CorpusOptions(skew=skew), passes)
+    asked = Comparison(tuple(strategies.split(",")), clip, on_exhausted or "stop", seeds, training)
     prepared = SamplingRun.open(run)
     table = compare(prepared, out, asked, device=device)
     corpus = token_corpus(prepared, out, asked.training.corpus)

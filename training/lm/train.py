@@ -121,7 +121,8 @@ def packed_splits(
         for split, count in splits.items()
     }
     if min(map(len, texts.values())) < shortest:
-        raise UserError(f"'{text}' is too short: each split needs at least {shortest} tokens")
+        told = " and ".join(f"{len(tokens):,} of '{split}'" for split, tokens in texts.items())
+        raise UserError(f"'{text}' has {told}: each needs {shortest:,} tokens; lines of one `source` are held out together")
     return {split: tokens.to(torch.int32) for split, tokens in texts.items()}
 
 

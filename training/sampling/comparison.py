@@ -39,13 +39,15 @@ class Comparison:
 
     strategies: tuple[str, ...] = ("random", "uniform", "clusterclip", "general_to_specific")
     clip: float = 4.0
-    """tau, of the strategies that have one; more than the passes, or not enough can be drawn."""
+    """tau, of the strategies that have one; more than the passes, or not enough can be drawn without going on at random."""
+    on_exhausted: str = "stop"
+    """What comes when all clusters are knocked out, as `Strategy` has it."""
     seeds: int = 5
     training: StrategyTraining = field(default_factory=StrategyTraining)
 
     def chosen(self) -> list[Strategy]:
         """The strategies. Raises UserError for one that is not known."""
-        return [Strategy.named(name, clip=self.clip) for name in self.strategies]
+        return [Strategy.named(name, clip=self.clip, on_exhausted=self.on_exhausted) for name in self.strategies]
 
 
 def compare(run: SamplingRun, out: Path, settings: Comparison = Comparison(), *, device: str = "auto") -> pd.DataFrame:
@@ -64,9 +66,10 @@ def compare(run: SamplingRun, out: Path, settings: Comparison = Comparison(), *,
 
 
 def _place(out: Path, strategy: Strategy, seed: int) -> Path:
-    """A folder of its own for every clip: a sweep may share the rest."""
+    """A folder of its own for every clip, and for what comes after it: a sweep may share the rest."""
     clip = f"_clip{strategy.clip:g}" if np.isfinite(strategy.clip) else ""
-    return out / f"{strategy.kind}{clip}_{seed}"
+    then = "_random" if strategy.on_exhausted == "random" else ""
+    return out / f"{strategy.kind}{clip}{then}_{seed}"
 
 
 def _train(corpus: TokenCorpus, settings: StrategyTraining, strategy: Strategy, seed: int, out: Path, device: str) -> None:

@@ -64,7 +64,7 @@ class StrategyJob(Job):
         if len(self.drawn) < budget.amount:
             raise UserError(
                 f"clip {strategy.clip:g} allows {len(self.drawn):,} draws, fewer than the {budget.amount:,} of "
-                f"{settings.passes:g} passes; accepted is a clip above {settings.passes:g}"
+                f"{settings.passes:g} passes; accepted is a clip above {settings.passes:g}, or going on at random"
             )
         self.units_per_step = settings.batch * settings.corpus.tokens
         self.module = self.model = new_decoder(settings.shape, end=corpus.end, seed=seed).train().to(device)

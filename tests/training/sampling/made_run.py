@@ -24,6 +24,7 @@ def make_run(folder: Path, sizes: Sequence[int], *, duplicates: int = 0, part_ro
     documents = {
         "id": names,
         "text": pa.array(texts, pa.large_string()),
+        "source": ["web"] * total,
         "characters": [len(text) for text in texts],
         "tokens": [1 + number % 4 for number in range(total)],
         "score": [None if number % 3 == 0 else float("nan") if number % 3 == 1 else 0.5 for number in range(total)],

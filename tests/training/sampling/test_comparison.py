@@ -68,8 +68,16 @@ def test_comparison_is_paired_and_taken_up_where_it_was_left(run: SamplingRun, t
 
 
 def test_a_clip_that_allows_too_few_draws_is_refused(run: SamplingRun, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"clip 1 allows .* fewer than .* above 2$"):
+    with pytest.raises(UserError, match=r"clip 1 allows .* fewer than .* above 2, or going on at random$"):
         compare(run, tmp_path, Comparison(("clusterclip",), clip=1, seeds=1, training=SMALL), device="cpu")
+
+
+def test_draws_go_on_at_random_where_that_is_asked_for(run: SamplingRun, tmp_path: Path) -> None:
+    asked = Comparison(("random", "clusterclip"), clip=1, on_exhausted="random", seeds=1, training=SMALL)
+    assert set(compare(run, tmp_path, asked, device="cpu").strategy) == {"random", "clusterclip"}
+    assert read_manifest(tmp_path / "clusterclip_clip1_random_0")["config"]["on_exhausted"] == "random"
+    corpus = token_corpus(run, tmp_path, CORPUS)
+    assert clipped(corpus, asked) == {"random": 0, "clusterclip": 4}
 
 
 def test_parts_are_means_over_quarters_clusters_and_documents() -> None:

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 import zstandard
 
-from interp.corpora.files import file_documents
+from interp.corpora.files import TOGETHER, file_documents
 from interp.corpora.records import Record, read_records
 from interp.runs.errors import UserError
 from tests.training.sampling.made_run import make_run
 from training.sampling import export as module
-from training.sampling.export import CLUSTER, REPEAT, SOURCE, export
+from training.sampling.export import CLUSTER, REPEAT, export
 from training.sampling.folder import SamplingRun
 from training.sampling.sampler import ClusterSampler
 from training.sampling.strategies import Budget, Strategy
@@ -50,7 +50,7 @@ def test_the_stream_in_its_order(name: str, run: SamplingRun, tmp_path: Path, mo
     clusters = run.assignments["cluster"].tolist()
     assert [row[CLUSTER] for row in found] == [clusters[number] for number in drawn]
     assert [row[REPEAT] for row in found] == [drawn[:at].count(number) for at, number in enumerate(drawn)]
-    assert all(row[SOURCE] == row["id"] for row in found)
+    assert all(row[TOGETHER] == row["id"] for row in found)
     assert [row["tokens"] for row in found] == [1 + number % 4 for number in drawn]
     assert told == (50, len(set(drawn)), max(map(drawn.count, drawn))) and told.max_repeats == 2
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
