@@ -27,7 +27,7 @@ from training.sampling.balance import balance
 from training.sampling.comparison import Comparison, against, clipped, compare, tokens_read
 from training.sampling.folder import SamplingRun
 from training.sampling.strategy_training import StrategyTraining
-from training.sampling.token_corpus import CorpusOptions, token_corpus
+from training.sampling.token_corpus import CorpusOptions, TokenCorpus, token_corpus
 
 SWEEP, SWEEP_SEEDS = (6.0, 12.0), 3
 """Clips beside the main one; no clip at all is `uniform`."""
@@ -53,8 +53,8 @@ def measure(run: SamplingRun, out: Path, main: Comparison, sweep: list[Compariso
         "clipped": clipped(corpus, main),
         "tokens_read": tokens_read(corpus, main),
         "losses": _means(table),
-        **{f"{measure}_against_random": _rows(found) for measure, found in against(table).groupby("measure")},
-        "sweep": [row for one in sweep for row in _swept(run, out, table, one)],
+        **_by_measure(against(table), "against_random"),
+        **_by_measure(pd.concat([_swept(run, out, corpus, table, one) for one in sweep]), "sweep"),
     }
 
 
@@ -62,16 +62,18 @@ def _means(table: pd.DataFrame) -> list[dict[str, Any]]:
     return table.groupby(["strategy", "part"], as_index=False)[["loss", "gap"]].mean().to_dict("records")
 
 
-def _swept(run: SamplingRun, out: Path, table: pd.DataFrame, asked: Comparison) -> list[dict[str, Any]]:
+def _swept(run: SamplingRun, out: Path, corpus: TokenCorpus, table: pd.DataFrame, asked: Comparison) -> pd.DataFrame:
     trained = compare(run, out, asked)
     random = table[(table.strategy == "random") & (table.seed < asked.seeds)]
     found = against(pd.concat([random, trained])).query("part in ['q1', 'macro', 'micro']")
-    knocked_out = found.strategy.map(clipped(token_corpus(run, out, asked.training.corpus), asked))
-    return _rows(found.assign(clip=asked.clip, clipped=knocked_out, on_exhausted=asked.on_exhausted))
+    facts = {"clip": asked.clip, "on_exhausted": asked.on_exhausted, "clipped": found.strategy.map(clipped(corpus, asked))}
+    return found.assign(**facts)
 
 
-def _rows(found: pd.DataFrame) -> list[dict[str, Any]]:
-    return found.to_dict("records")
+def _by_measure(found: pd.DataFrame, name: str) -> dict[str, Any]:
+    """A list of rows each measure: together they are more than the README shows of a list."""
+    groups = found.groupby("measure")
+    return {f"{kind}_{name}": rows.drop(columns="measure").to_dict("records") for kind, rows in groups}
 
 
 def main() -> None:

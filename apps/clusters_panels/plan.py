@@ -18,6 +18,8 @@ from training.sampling.strategies import Budget, Strategy, Unit
 POINTS = 49
 """Points of a curve along the budget."""
 _EXACT = 1e-6
+_SEEN = 0.005
+"""Passes that two decimals show: limits are whole draws, so that a little may be left to draw at random."""
 
 
 class Check(NamedTuple):
@@ -97,19 +99,18 @@ class Plan:
         if math.isinf(clip):
             return Check(True, f"No clip: at most {most:.2f} times")
         again = self._beyond / float(self.sizes @ self.costs) if self._goes_on else 0.0
-        told = f"exceeded only once all are out, by {again:.2f}" if again else "never exceeded"
+        told = "exceeded only once all are out" if again and most > clip + _SEEN else "never exceeded"
         return Check(most <= (clip + again) * (1 + _EXACT), f"Clip {told}: at most {most:.2f} of {clip:g}")
 
     def _budget_check(self) -> Check:
         used, asked, unit = float((self.expected.counts * self.costs).sum()), float(self.budget.amount), self.budget.unit
         short = self._beyond > 0 and not self._goes_on
-        reach = asked - self._beyond if short else asked
         met = f"Budget met: {used:,.0f} {unit}"
         if short:
             met = f"All clusters are knocked out at {used:,.0f} of {asked:,.0f} {unit}"
         elif self._beyond:
             met += f", the last {self._beyond:,.0f} at random"
-        return Check(abs(used - reach) <= _EXACT * reach and not short, met)
+        return Check(not short and abs(used - asked) <= _EXACT * asked, met)
 
     @property
     def _goes_on(self) -> bool:
@@ -119,7 +120,8 @@ class Plan:
     def _beyond(self) -> float:
         """What is left of the budget when all clusters are knocked out."""
         room = float(np.where(self.sizes > 0, self.strategy.limits(self.sizes), 0) @ self.costs)
-        return max(self.budget.amount - room, 0.0)
+        beyond = self.budget.amount - room
+        return beyond if beyond > _EXACT * self.budget.amount else 0.0
 
 
 def beside(plan: Plan) -> dict[str, Plan]:

@@ -1,7 +1,8 @@
 """A text of the user's: `.txt`, cut at blank lines into pieces of some thousand characters, or `.jsonl`.
 
 A line of `.jsonl` is an object with `text`, and `source` if lines that belong together should be held out together;
-`sampled_document`, of a resampled corpus, goes before it. Pieces and lines without either are sources of their own.
+`sampled_document`, of a resampled corpus, goes before it: a source may be a whole domain, and its documents are all there
+is to hold out. Pieces and lines without either are sources of their own.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from interp.runs.errors import UserError
 _PIECE = 4_000
 SUFFIXES = (".txt", ".jsonl")
 """Kinds of files that are read."""
-TOGETHER = "sampled_document"
-"""Which document a line repeats: a source may be a whole domain, of which a part is to be trained on."""
+SAMPLED_DOCUMENT = "sampled_document"
+"""Column with the document that a line of a resampled corpus repeats."""
 
 
 def file_documents(path: Path) -> Iterator[Document]:
@@ -58,4 +59,4 @@ def _objects(path: Path, lines: Iterator[str]) -> Iterator[Document]:
         if not isinstance(text, str):
             raise UserError(f"{path}, line {number}: expected an object with a string 'text'")
         name = f"{path.name}:{number}"
-        yield Document(str(entry.get(TOGETHER, entry.get("source", name))), name, text)
+        yield Document(str(entry.get(SAMPLED_DOCUMENT, entry.get("source", name))), name, text)

@@ -50,9 +50,15 @@ def test_a_plan_that_goes_on_at_random_passes_the_clip_only_then(corpus: Corpus,
     plan = Plan.of(corpus, strategy, passes=2.5, unit=unit)  # type: ignore[arg-type]
     weights, clip, budget = plan.checks()
     assert weights.holds and clip.holds and budget.holds
-    assert clip.text == "Clip exceeded only once all are out, by 0.50: at most 2.50 of 2" and "at random" in budget.text
+    assert clip.text == "Clip exceeded only once all are out: at most 2.50 of 2" and "at random" in budget.text
     drawn = np.fromiter(plan.schedule(corpus, seed=1).sampler(corpus.run), np.int64)
     assert len(drawn) == pytest.approx(plan.expected.draws, rel=0.02) and plan.unique()["unique"].iloc[-1] == corpus.sizes.sum()
+
+
+def test_a_clip_that_is_rounded_down_and_met_at_random_is_not_told_as_exceeded(corpus: Corpus) -> None:
+    strategy = Strategy.named("clusterclip", clip=1.5, on_exhausted="random")
+    _, clip, budget = Plan.of(corpus, strategy, passes=1.5, unit="draws").checks()
+    assert clip == (True, "Clip never exceeded: at most 1.50 of 1.5") and budget.holds
 
 
 @pytest.mark.parametrize("kind", KINDS)

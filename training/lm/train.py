@@ -121,8 +121,8 @@ def packed_splits(
         for split, count in splits.items()
     }
     if min(map(len, texts.values())) < shortest:
-        told = " and ".join(f"{len(tokens):,} of '{split}'" for split, tokens in texts.items())
-        raise UserError(f"'{text}' has {told}: each needs {shortest:,} tokens; lines of one `source` are held out together")
+        told = " and ".join(f"{len(tokens):,} tokens of '{split}'" for split, tokens in texts.items())
+        raise UserError(f"'{text}' has {told}; each needs {shortest:,}, and what has one source is held out together")
     return {split: tokens.to(torch.int32) for split, tokens in texts.items()}
 
 

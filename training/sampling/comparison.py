@@ -1,7 +1,7 @@
 """What a strategy does to a model: the decoder trained on the same corpus under each, with equal draws, seeds in pairs.
 
     <out>/                         the corpus as tokens (`training.sampling.token_corpus`)
-    <out>/<strategy>_<seed>/       a run of the decoder (`training.sampling.strategy_training`)
+    <out>/<strategy>[_clip<tau>][_random]_<seed>/     a run of the decoder (`training.sampling.strategy_training`)
 
 A document is read as its first tokens, so equal draws are nearly equal tokens (`tokens_read` says how nearly); within a seed
 all strategies begin from the same weights. After the paper in kind (arXiv 2402.14526); its models are thousands

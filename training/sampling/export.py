@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Int
 
-from interp.corpora.files import TOGETHER
+from interp.corpora.files import SAMPLED_DOCUMENT
 from interp.runs.atomic import replacing
 from interp.runs.errors import UserError
 from interp.runs.parts import gathered
@@ -30,8 +30,8 @@ from training.sampling.sampler import ClusterSampler
 ROWS = 2048
 """Documents written at a time."""
 CLUSTER, REPEAT = "sampled_cluster", "sampled_repeat"
-"""Columns that are added beside `TOGETHER`: the document's cluster, and how often it was drawn before."""
-_ADDED = (TOGETHER, CLUSTER, REPEAT)
+"""Columns that are added beside `SAMPLED_DOCUMENT`: the document's cluster, and how often it was drawn before."""
+_ADDED = (SAMPLED_DOCUMENT, CLUSTER, REPEAT)
 _COMPRESSION = {".jsonl": None, ".jsonl.gz": "gzip", ".jsonl.zst": "zstd"}
 
 
@@ -49,8 +49,8 @@ def export(run: GroupedCorpus, sampler: ClusterSampler, out: Path) -> Exported:
     """Write what `sampler` draws of `run` to `out`: .jsonl, .jsonl.gz, .jsonl.zst or .parquet, whole or not at all.
 
     Every record is the document with its metadata, its cluster, and how often it was drawn before: identifiers repeat,
-    identifier and repeat together do not. Trainers of ours that hold text out hold all repeats of a document out together.
-    Raises UserError for another kind of file.
+    identifier and repeat together do not. Trainers of ours that hold text out hold all repeats of a document out together,
+    and no longer what has the same `source`. Raises UserError for another kind of file.
     """
     kind = _kind(out)
     seen, clusters = np.zeros(len(run), np.int64), run.assignments["cluster"].to_numpy()
@@ -114,12 +114,12 @@ def _kind(out: Path) -> str:
 
 def _schema(corpus: pa.Schema) -> pa.Schema:
     fields = [field for field in corpus if field.name not in _ADDED]
-    return pa.schema([*fields, (TOGETHER, corpus.field("id").type), (CLUSTER, pa.int32()), (REPEAT, pa.int32())])
+    return pa.schema([*fields, (SAMPLED_DOCUMENT, corpus.field("id").type), (CLUSTER, pa.int32()), (REPEAT, pa.int32())])
 
 
 def _with(table: pa.Table, clusters: Int[np.ndarray, " row"], repeats: list[int]) -> pa.Table:
     kept = table.drop_columns([name for name in _ADDED if name in table.column_names])
-    with_cluster = kept.append_column(TOGETHER, kept["id"]).append_column(CLUSTER, pa.array(clusters, pa.int32()))
+    with_cluster = kept.append_column(SAMPLED_DOCUMENT, kept["id"]).append_column(CLUSTER, pa.array(clusters, pa.int32()))
     return with_cluster.append_column(REPEAT, pa.array(repeats, pa.int32()))
 
 

@@ -245,7 +245,7 @@ def test_runs_begin_alike_whatever_the_router_of_the_comparison(settings: MoETra
 
 def test_refused_input_leaves_no_run(settings: MoETraining, tmp_path: Path) -> None:
     for changed, told in (
-        ({"text_tokens": 20}, "each needs 96 tokens"),
+        ({"text_tokens": 20}, "each needs 96, and"),
         ({"model": "absent"}, "'absent' is no language model"),
         ({"rules": Rules(9)}, "k 9 is more than the 4 experts"),
         ({"text": "absent.jsonl"}, "absent.jsonl cannot be read"),

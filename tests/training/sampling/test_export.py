@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import zstandard
 
-from interp.corpora.files import TOGETHER, file_documents
+from interp.corpora.files import SAMPLED_DOCUMENT, file_documents
 from interp.corpora.records import Record, read_records
 from interp.runs.errors import UserError
 from tests.training.sampling.made_run import make_run
@@ -50,7 +50,7 @@ def test_the_stream_in_its_order(name: str, run: SamplingRun, tmp_path: Path, mo
     clusters = run.assignments["cluster"].tolist()
     assert [row[CLUSTER] for row in found] == [clusters[number] for number in drawn]
     assert [row[REPEAT] for row in found] == [drawn[:at].count(number) for at, number in enumerate(drawn)]
-    assert all(row[TOGETHER] == row["id"] for row in found)
+    assert all(row[SAMPLED_DOCUMENT] == row["id"] for row in found)
     assert [row["tokens"] for row in found] == [1 + number % 4 for number in drawn]
     assert told == (50, len(set(drawn)), max(map(drawn.count, drawn))) and told.max_repeats == 2
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
