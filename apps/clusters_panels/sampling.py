@@ -61,7 +61,7 @@ def _controls(corpus: Corpus) -> tuple[Plan, int]:
         kind in _ALWAYS_CLIPPED or st.toggle("Clip repeats", True, key="clipped", bind="query-params")
     ):
         clip = st.slider("Clip: most times a document is seen", 1.0, 20.0, CLIP, 0.5, key="clip", bind="query-params")
-        goes_on = st.toggle("Go on at random when all clusters are out", key="goes_on", bind="query-params")
+        goes_on = st.toggle("When all are out, go on at random", key="goes_on", bind="query-params")
         then = "random" if goes_on else "stop"
     alpha = None
     if kind == "temperature":
