@@ -18,8 +18,8 @@ from training.sampling.strategies import Budget, Strategy, Unit
 POINTS = 49
 """Points of a curve along the budget."""
 _EXACT = 1e-6
-_SEEN = 0.005
-"""Passes that two decimals show: limits are whole draws, so that a little may be left to draw at random."""
+_SHOWN = 0.005
+"""Least excess, in passes, that two decimals show: limits are whole draws, so a little may be left to draw at random."""
 
 
 class Check(NamedTuple):
@@ -99,7 +99,7 @@ class Plan:
         if math.isinf(clip):
             return Check(True, f"No clip: at most {most:.2f} times")
         again = self._beyond / float(self.sizes @ self.costs) if self._goes_on else 0.0
-        told = "exceeded only once all are out" if again and most > clip + _SEEN else "never exceeded"
+        told = "exceeded only once all are out" if again and most > clip + _SHOWN else "never exceeded"
         return Check(most <= (clip + again) * (1 + _EXACT), f"Clip {told}: at most {most:.2f} of {clip:g}")
 
     def _budget_check(self) -> Check:

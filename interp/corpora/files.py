@@ -1,8 +1,8 @@
 """A text of the user's: `.txt`, cut at blank lines into pieces of some thousand characters, or `.jsonl`.
 
 A line of `.jsonl` is an object with `text`, and `source` if lines that belong together should be held out together;
-`sampled_document`, of a resampled corpus, goes before it: a source may be a whole domain, and its documents are all there
-is to hold out. Pieces and lines without either are sources of their own.
+`sampled_document`, of a resampled corpus, goes before it, as there a source is often a whole domain of the corpus. Pieces
+and lines without either are sources of their own.
 """
 
 from __future__ import annotations
